@@ -1,0 +1,1 @@
+//! Nuncio, a notification delivery engine.

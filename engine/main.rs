@@ -1,0 +1,3 @@
+//! The `nuncio` command.
+
+fn main() {}
