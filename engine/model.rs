@@ -1,0 +1,27 @@
+//! The nouns that flow through the pipeline, from the accepted event to the last attempt.
+//!
+//! Nothing here does anything: the stages give these values meaning. Serialization is derived
+//! only where a value crosses an edge (a file, the API, the relay, a plugin).
+
+mod address;
+mod decision;
+mod event;
+mod id;
+mod inbox;
+mod message;
+mod run;
+mod span;
+mod user;
+
+pub use address::{Content, Parcel};
+pub use decision::{Decision, Verdict};
+pub use event::{Event, EventStatus};
+pub use id::{
+    AttemptNumber, Category, ChannelName, EventId, Fence, MessageId, ProviderName, RunId, StepPath,
+    TopicName, UserId, Version, WorkflowName,
+};
+pub use inbox::{Entry, Frame, FrameBody, Stream};
+pub use message::{Attempt, AttemptOutcome, Message, MessageStatus, Planned, Priority};
+pub use run::{Run, RunStatus};
+pub use span::{BadSpan, Span};
+pub use user::{Limits, Person, Preferences, Presence, QuietHours, Recipient, Switch, User};

@@ -1,0 +1,86 @@
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::{Category, EventId, Priority, RunId, UserId};
+
+/// One run's notification in one user's inbox. Its id is the run's.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    pub id: RunId,
+    pub event: EventId,
+    pub user: UserId,
+    /// Its place in the user's stream, from 1, without gaps; given by the store.
+    pub seq: u64,
+    pub category: Category,
+    pub title: String,
+    pub message: String,
+    pub priority: Priority,
+    pub metadata: Map<String, Value>,
+    pub created_at: Timestamp,
+    pub read_at: Option<Timestamp>,
+}
+
+/// A relay stream: a user's inbox, or a topic's.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Stream {
+    User(UserId),
+    Topic(super::TopicName),
+}
+
+/// What goes to the connections of a stream, encoded once for all of them.
+#[derive(Clone, Debug)]
+pub struct Frame {
+    pub stream: Stream,
+    pub seq: u64,
+    pub body: Arc<FrameBody>,
+}
+
+/// The server-to-client shapes that change an inbox (docs/reference/relay.md), serialized as `{"type","data"}`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", content = "data", rename_all = "snake_case")]
+pub enum FrameBody {
+    NewNotification {
+        id: RunId,
+        notification_type: Category,
+        title: String,
+        message: String,
+        priority: Priority,
+        created_at: Timestamp,
+        metadata: Map<String, Value>,
+    },
+    NotificationRead {
+        notification_id: RunId,
+        read_at: Option<Timestamp>,
+    },
+    BulkUpdate {
+        /// `mark_all_read`, `mark_multiple_read` or `bulk_delete`.
+        action: String,
+        affected_count: u64,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        notification_type: Option<Category>,
+    },
+    /// A topic's message: the name and the data are the publisher's.
+    #[serde(untagged)]
+    Published {
+        #[serde(rename = "type")]
+        name: String,
+        data: Value,
+    },
+}
+
+impl From<&Entry> for FrameBody {
+    fn from(entry: &Entry) -> Self {
+        Self::NewNotification {
+            id: entry.id,
+            notification_type: entry.category.clone(),
+            title: entry.title.clone(),
+            message: entry.message.clone(),
+            priority: entry.priority,
+            created_at: entry.created_at,
+            metadata: entry.metadata.clone(),
+        }
+    }
+}

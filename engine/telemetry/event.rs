@@ -1,0 +1,151 @@
+use std::time::Duration;
+
+use metrics::{counter, gauge, histogram};
+
+/// Events were stored, and answered 202.
+pub struct EventsAccepted {
+    pub count: u64,
+}
+
+/// Events were not taken. `code` is the refusal's.
+pub struct EventsRefused {
+    pub count: u64,
+    pub code: &'static str,
+}
+
+/// An HTTP request got its answer. `route` is the pattern, never the path: ids stay out.
+pub struct RequestAnswered<'a> {
+    pub method: &'static str,
+    pub route: &'a str,
+    pub status: u16,
+}
+
+/// A handler failed in a way that it should not be able to.
+pub struct HandlerPanicked<'a> {
+    pub what: &'a str,
+}
+
+/// The store could not answer; the caller was told to come again.
+pub struct StoreFailed<'a> {
+    pub stage: &'static str,
+    pub error: &'a (dyn std::error::Error + 'static),
+}
+
+/// A client connected to the relay.
+pub struct ConnectionOpened;
+
+/// A connection ended. `reason` is a word of a closed set.
+pub struct ConnectionClosed {
+    pub reason: &'static str,
+    pub code: u16,
+}
+
+/// One try at one provider ended.
+pub struct MessageAttempted<'a> {
+    pub channel: &'a str,
+    pub provider: &'a str,
+    pub outcome: &'static str,
+    pub took: Duration,
+}
+
+/// A gate, or a step, decided something other than to send. `code` is one of docs/reference/gates.md's.
+pub struct MessageDecided<'a> {
+    pub verdict: &'static str,
+    pub code: &'a str,
+}
+
+impl EventsAccepted {
+    pub fn emit(&self) {
+        counter!("nuncio_accepted_events_total").increment(self.count);
+    }
+}
+
+impl EventsRefused {
+    pub fn emit(&self) {
+        tracing::debug!(count = self.count, code = self.code, "events refused");
+        counter!("nuncio_refused_events_total", "code" => self.code).increment(self.count);
+    }
+}
+
+impl RequestAnswered<'_> {
+    pub fn emit(&self) {
+        tracing::debug!(
+            method = self.method,
+            route = self.route,
+            status = self.status,
+            "request answered"
+        );
+        counter!(
+            "nuncio_answered_requests_total",
+            "method" => self.method,
+            "route" => self.route.to_owned(),
+            "status" => status_class(self.status),
+        )
+        .increment(1);
+    }
+}
+
+impl HandlerPanicked<'_> {
+    pub fn emit(&self) {
+        tracing::error!(stage = "api", what = self.what, "a handler panicked");
+        counter!("nuncio_handler_panics_total").increment(1);
+    }
+}
+
+impl StoreFailed<'_> {
+    pub fn emit(&self) {
+        tracing::error!(stage = self.stage, error = self.error, "the store could not answer");
+        counter!("nuncio_store_errors_total", "stage" => self.stage).increment(1);
+    }
+}
+
+impl ConnectionOpened {
+    pub fn emit(&self) {
+        counter!("nuncio_opened_connections_total").increment(1);
+        gauge!("nuncio_open_connections").increment(1);
+    }
+}
+
+impl ConnectionClosed {
+    pub fn emit(&self) {
+        tracing::debug!(reason = self.reason, code = self.code, "connection closed");
+        counter!("nuncio_closed_connections_total", "reason" => self.reason).increment(1);
+        gauge!("nuncio_open_connections").decrement(1);
+    }
+}
+
+impl MessageAttempted<'_> {
+    pub fn emit(&self) {
+        counter!(
+            "nuncio_attempted_messages_total",
+            "channel" => self.channel.to_owned(),
+            "provider" => self.provider.to_owned(),
+            "outcome" => self.outcome,
+        )
+        .increment(1);
+        histogram!("nuncio_attempt_seconds", "channel" => self.channel.to_owned())
+            .record(self.took.as_secs_f64());
+    }
+}
+
+impl MessageDecided<'_> {
+    pub fn emit(&self) {
+        counter!(
+            "nuncio_decided_messages_total",
+            "verdict" => self.verdict,
+            "code" => self.code.to_owned(),
+        )
+        .increment(1);
+    }
+}
+
+/// A class, not a status: labels multiply.
+fn status_class(status: u16) -> &'static str {
+    match status {
+        100..=199 => "1xx",
+        200..=299 => "2xx",
+        300..=399 => "3xx",
+        400..=499 => "4xx",
+        _ => "5xx",
+    }
+}
