@@ -20,6 +20,7 @@ pub mod expression;
 pub mod egress;
 
 // What is configured, written, remembered and connected.
+pub mod config;
 
 // The stages, in the order of the picture.
 

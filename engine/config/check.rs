@@ -1,0 +1,137 @@
+use std::collections::BTreeMap;
+
+use super::error::nearest;
+use super::{AllowPrivate, Config, ConfigError, Origin, Span};
+
+/// Every signature that tokens may bear.
+const ALGORITHMS: [&str; 4] = ["HS256", "RS256", "ES256", "EdDSA"];
+/// A shorter lease would end under a worker that only waited for the disk.
+const LEASE: Span = Span::seconds(5);
+/// The provider that needs no configuration.
+const CAPTURE: &str = "capture";
+
+/// What no value shows by itself.
+pub(super) fn check(
+    config: &Config,
+    origins: &BTreeMap<Vec<String>, Origin>,
+    errors: &mut Vec<ConfigError>,
+) {
+    let mut check = Check { origins, errors };
+    check.auth(config);
+    check.channels(config);
+    check.engine(config);
+    check.egress(config);
+    check.limits(config);
+    if !config.store.url.starts_with("sqlite:") {
+        let hint = "write `sqlite:path/to/nuncio.db`";
+        check.conflict(&["store", "url"], "the store is none that is known".into(), Some(hint));
+    }
+}
+
+struct Check<'c> {
+    origins: &'c BTreeMap<Vec<String>, Origin>,
+    errors: &'c mut Vec<ConfigError>,
+}
+
+impl Check<'_> {
+    fn conflict(&mut self, path: &[&str], message: String, hint: Option<&str>) {
+        let owned: Vec<String> = path.iter().map(|&key| key.into()).collect();
+        let at = self.origins.get(&owned).cloned().unwrap_or(Origin::Default);
+        let message = format!("`{}`: {message}", super::setting::dotted(&owned));
+        let hint = hint.map(str::to_owned);
+        self.errors.push(ConfigError { code: "config.conflict", at, message, hint });
+    }
+
+    fn auth(&mut self, config: &Config) {
+        let auth = &config.auth;
+        if !ALGORITHMS.contains(&&*auth.algorithm) {
+            let hint = format!("one of {}", ALGORITHMS.join(", "));
+            let message = format!("`{}` is no algorithm that is known", auth.algorithm);
+            self.conflict(&["auth", "algorithm"], message, Some(&hint));
+        } else if auth.algorithm != "HS256" && auth.public_key.is_none() {
+            let message = format!("`{}` needs `auth.public_key`, a PEM file", auth.algorithm);
+            self.conflict(&["auth", "algorithm"], message, None);
+        }
+    }
+
+    fn channels(&mut self, config: &Config) {
+        for (channel, order) in &config.channels {
+            for provider in &order.providers {
+                if config.providers.contains_key(provider) || provider.as_str() == CAPTURE {
+                    continue;
+                }
+                let known = config.providers.keys().map(|name| name.as_str());
+                let hint = match nearest(provider.as_str(), known) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => format!("write a `[providers.{provider}]`"),
+                };
+                let message = format!("there is no provider `{provider}`");
+                self.conflict(&["channels", channel.as_str(), "providers"], message, Some(&hint));
+            }
+        }
+    }
+
+    fn engine(&mut self, config: &Config) {
+        let engine = &config.engine;
+        if engine.retry.is_empty() {
+            let hint = "the waits before each further attempt: `retry = [\"1m\", \"5m\"]`";
+            self.conflict(&["engine", "retry"], "no wait is named".into(), Some(hint));
+        }
+        if engine.lease < LEASE {
+            let message = format!("`{}` is too short; {LEASE} is the least", engine.lease);
+            self.conflict(&["engine", "lease"], message, None);
+        }
+        if engine.attempt_timeout == Span::default() {
+            let message = "an attempt without time cannot succeed".into();
+            self.conflict(&["engine", "attempt_timeout"], message, None);
+        }
+        if jiff::tz::TimeZoneDatabase::bundled().get(&engine.time_zone).is_err() {
+            let hint = "an IANA name: `Africa/Tunis`";
+            let message = format!("there is no time zone `{}`", engine.time_zone);
+            self.conflict(&["engine", "time_zone"], message, Some(hint));
+        }
+    }
+
+    fn egress(&mut self, config: &Config) {
+        let AllowPrivate::Some(allowed) = &config.egress.allow_private else { return };
+        for entry in allowed.iter().filter(|entry| entry.contains('/')) {
+            if entry.parse::<ipnet::IpNet>().is_err() {
+                let message = format!("`{entry}` is no CIDR");
+                self.conflict(&["egress", "allow_private"], message, Some("as `10.0.0.0/8`"));
+            }
+        }
+    }
+
+    /// Limits that would let nothing through at all.
+    fn limits(&mut self, config: &Config) {
+        let (server, relay) = (&config.server, &config.relay);
+        for (path, value) in [
+            (["server", "max_body"], server.max_body),
+            (["server", "max_event"], server.max_event),
+            (["server", "requests_per_second"], server.requests_per_second as usize),
+            (["server", "request_burst"], server.request_burst as usize),
+            (["engine", "workers"], config.engine.workers),
+            (["relay", "max_connections"], relay.max_connections),
+            (["relay", "max_connections_per_user"], relay.max_connections_per_user),
+            (["relay", "max_connections_per_address"], relay.max_connections_per_address),
+            (["relay", "frames_per_second"], relay.frames_per_second as usize),
+            (["relay", "max_frame_bytes"], relay.max_frame_bytes),
+            (["relay", "buffer_bytes"], relay.buffer_bytes),
+            (["relay", "buffer_frames"], relay.buffer_frames),
+        ] {
+            if value == 0 {
+                self.conflict(&path, "0 would let nothing through".into(), Some("at least 1"));
+            }
+        }
+        for (name, provider) in &config.providers {
+            if provider.concurrency == 0 {
+                let path = ["providers", name.as_str(), "concurrency"];
+                self.conflict(&path, "0 would let nothing through".into(), Some("at least 1"));
+            }
+        }
+        if relay.ping_interval >= relay.idle_timeout {
+            let message = "a ping must come before `relay.idle_timeout` ends".into();
+            self.conflict(&["relay", "ping_interval"], message, None);
+        }
+    }
+}
