@@ -21,6 +21,8 @@ pub mod egress;
 
 // What is configured, written, remembered and connected.
 pub mod config;
+pub mod workflow;
+pub mod template;
 
 // The stages, in the order of the picture.
 

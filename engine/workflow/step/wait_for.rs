@@ -1,0 +1,94 @@
+use super::{Fields, Step};
+use crate::diagnostic::{Kind, Node};
+use crate::expression::{Expression, Names};
+use crate::model::Span;
+use crate::workflow::Pattern;
+
+/// A wait for something to happen, with an end.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WaitFor {
+    pub awaited: Awaited,
+    pub timeout: Option<Span>,
+    pub on_match: Next,
+    pub on_timeout: Next,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Awaited {
+    /// `matching` is asked of the incoming event; `None`: its key is the run's.
+    Event { on: Vec<Pattern>, matching: Option<Expression> },
+    /// A step's message reaches a state.
+    Message { step: String, state: State },
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum State {
+    #[default]
+    Delivered,
+    Seen,
+    Read,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Next {
+    #[default]
+    Continue,
+    Stop,
+    Steps(Vec<Step>),
+}
+
+impl WaitFor {
+    pub(super) fn blocks(&self) -> Vec<&[Step]> {
+        [&self.on_match, &self.on_timeout]
+            .into_iter()
+            .map(|next| match next {
+                Next::Steps(steps) => steps.as_slice(),
+                Next::Continue | Next::Stop => &[],
+            })
+            .collect()
+    }
+}
+
+pub(super) fn read(value: &Node, mut fields: Fields<'_, '_>, path: &str) -> Option<WaitFor> {
+    let reader = fields.reader;
+    fields.take("wait_for");
+    let mut fields = fields.join(value);
+    let on: Vec<Pattern> =
+        fields.texts("event").iter().filter_map(|(name, _)| Pattern::parse(name)).collect();
+    let matching = fields.expression("match", Names::MATCH);
+    let message = fields.take("message").and_then(|node| message(&fields, node));
+    let timeout = fields.span("timeout");
+    let on_match = fields.take("on_match");
+    let on_timeout = fields.take("on_timeout");
+    if value.get("event").is_some() == value.get("message").is_some() {
+        let text = "a `wait_for` step waits for an `event` or for a `message`";
+        reader.error("wait_for.kind", value.span.clone(), text);
+    }
+    let next = |node: Option<&Node>, what, block: usize| match node {
+        Some(node) => next(&fields, node, what, &format!("{path}.{block}")),
+        None => Next::Continue,
+    };
+    let (on_match, on_timeout) = (next(on_match, "on_match", 0), next(on_timeout, "on_timeout", 1));
+    fields.finish();
+    let awaited = message.unwrap_or(Awaited::Event { on, matching });
+    Some(WaitFor { awaited, timeout, on_match, on_timeout })
+}
+
+fn message(fields: &Fields<'_, '_>, node: &Node) -> Option<Awaited> {
+    let mut inner = fields.reader.fields(node, "message")?;
+    let step = inner.need("step").and_then(|node| fields.reader.text(node, "step"));
+    let states = [("delivered", State::Delivered), ("seen", State::Seen), ("read", State::Read)];
+    let state = inner.word("state", &states);
+    inner.finish();
+    Some(Awaited::Message { step: step?, state })
+}
+
+fn next(fields: &Fields<'_, '_>, node: &Node, what: &str, path: &str) -> Next {
+    match &node.kind {
+        Kind::List(_) => Next::Steps(super::read(fields.reader, node, path)),
+        _ => {
+            let stops = fields.reader.word(node, what, &[("continue", false), ("stop", true)]);
+            if stops.unwrap_or_default() { Next::Stop } else { Next::Continue }
+        }
+    }
+}
