@@ -23,6 +23,7 @@ pub mod egress;
 pub mod config;
 pub mod workflow;
 pub mod template;
+pub mod store;
 
 // The stages, in the order of the picture.
 

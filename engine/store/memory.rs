@@ -1,0 +1,110 @@
+//! The reference model of the store's promises: plain maps behind one lock, gone with the process.
+//!
+//! It is what `simulate`, the workflow tests and the conformance suite's first column run on. One
+//! lock makes every call atomic, so that nothing here is about concurrency and everything is about
+//! meaning; what it does is what every other store must do.
+
+mod erase;
+mod event;
+mod inbox;
+mod job;
+mod key;
+mod message;
+mod plan;
+mod queue;
+mod stream;
+mod user;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+
+use super::ApiKey;
+use crate::clock::Clock;
+use crate::model::{
+    Attempt, ChannelName, Decision, Entry, Event, EventId, EventStatus, Fence, Message, MessageId,
+    Preferences, Run, RunId, StepPath, TopicName, User, UserId, Version, WorkflowName,
+};
+use job::Jobs;
+use stream::UserStream;
+
+/// A store in memory. Clones share it.
+#[derive(Clone)]
+pub struct MemoryStore {
+    state: Arc<Mutex<State>>,
+    clock: Clock,
+    epoch: Arc<str>,
+}
+
+/// Everything that is remembered. Rows are held by id; the other maps are their unique keys.
+#[derive(Default)]
+struct State {
+    events: BTreeMap<EventId, EventRow>,
+    event_keys: HashMap<(String, String), EventId>,
+    runs: BTreeMap<RunId, RunRow>,
+    run_keys: HashSet<RunKey>,
+    messages: BTreeMap<MessageId, MessageRow>,
+    message_keys: HashSet<MessageKey>,
+    entries: BTreeMap<RunId, Entry>,
+    streams: HashMap<UserId, UserStream>,
+
+    due_events: Jobs<EventId>,
+    due_runs: Jobs<RunId>,
+    due_messages: Jobs<MessageId>,
+
+    versions: BTreeMap<Version, (WorkflowName, String)>,
+    users: BTreeMap<UserId, User>,
+    preferences: BTreeMap<UserId, Preferences>,
+    topics: BTreeMap<TopicName, BTreeSet<UserId>>,
+    keys: Vec<ApiKey>,
+}
+
+struct EventRow {
+    event: Arc<Event>,
+    body_hash: [u8; 32],
+    status: EventStatus,
+    /// Where planning goes on; opaque.
+    cursor: Option<String>,
+    runs: Vec<RunId>,
+    /// In the order of their writing.
+    decisions: Vec<Decision>,
+}
+
+struct RunRow {
+    run: Arc<Run>,
+    messages: Vec<MessageId>,
+    /// It had its inbox entry, which may be deleted by now: there is no second one.
+    entered: bool,
+}
+
+struct MessageRow {
+    message: Message,
+    departed_at: Option<Timestamp>,
+    attempts: Vec<Attempt>,
+}
+
+/// The event, the workflow, and whom the run speaks to.
+type RunKey = (EventId, WorkflowName, String);
+type MessageKey = (RunId, StepPath, u32, ChannelName);
+
+impl MemoryStore {
+    /// An empty store. `clock` gives its fences, and the time of what it decides itself.
+    pub fn new(clock: Clock) -> Self {
+        let epoch: uuid::Uuid = clock.id();
+        Self { state: Arc::default(), clock, epoch: epoch.simple().to_string().into() }
+    }
+
+    /// Names this store's streams: another for each store, so a client of another one is told.
+    pub fn epoch(&self) -> Arc<str> {
+        self.epoch.clone()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn fence(&self) -> Fence {
+        Fence(self.clock.random_between(1, i64::MAX))
+    }
+}

@@ -1,0 +1,101 @@
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use super::{MemoryStore, MessageRow, State};
+use crate::model::{Decision, Message, MessageId, MessageStatus, Verdict};
+use crate::store::{MessageQuery, MessageRecord, Messages, Result};
+
+#[async_trait]
+impl Messages for MemoryStore {
+    async fn messages(&self, query: &MessageQuery) -> Result<Vec<MessageRecord>> {
+        let state = self.state();
+        let newest_first = state.messages.values().rev();
+        let found = newest_first.filter(|row| matches(query, &row.message)).take(query.limit);
+        Ok(found.map(MessageRow::record).collect())
+    }
+
+    async fn count_messages(&self, query: &MessageQuery) -> Result<u64> {
+        let state = self.state();
+        let query = MessageQuery { after: None, ..query.clone() };
+        Ok(state.messages.values().filter(|row| matches(&query, &row.message)).count() as u64)
+    }
+
+    async fn message(&self, id: MessageId) -> Result<Option<MessageRecord>> {
+        Ok(self.state().messages.get(&id).map(MessageRow::record))
+    }
+
+    async fn retry(&self, id: MessageId, now: Timestamp) -> Result<Option<MessageStatus>> {
+        Ok(self.state().retry(id, now))
+    }
+
+    async fn cancel(&self, id: MessageId, now: Timestamp) -> Result<Option<MessageStatus>> {
+        Ok(self.state().cancel(id, now))
+    }
+}
+
+impl State {
+    fn retry(&mut self, id: MessageId, now: Timestamp) -> Option<MessageStatus> {
+        let MessageRow { message, .. } = self.messages.get_mut(&id)?;
+        let before = message.status;
+        use MessageStatus::{Expired, Failed, Pending, Unknown};
+        if matches!(before, Failed | Unknown | Expired) {
+            message.status = Pending;
+            message.due_at = now;
+            message.code = None;
+            message.forgiven = message.attempt;
+            // Who asks for it now means it to leave now.
+            message.expires_at = message.expires_at.filter(|&end| end > now);
+            self.schedule_message(id);
+        }
+        Some(before)
+    }
+
+    pub(super) fn cancel(&mut self, id: MessageId, now: Timestamp) -> Option<MessageStatus> {
+        let MessageRow { message, .. } = self.messages.get_mut(&id)?;
+        let before = message.status;
+        if matches!(before, MessageStatus::Pending | MessageStatus::Leased) {
+            message.status = MessageStatus::Cancelled;
+            message.code = Some("cancelled".into());
+            let decision = cancelled(message, now);
+            self.schedule_message(id);
+            self.add_decisions([decision]);
+        }
+        Some(before)
+    }
+}
+
+impl MessageRow {
+    fn record(&self) -> MessageRecord {
+        MessageRecord { message: self.message.clone(), attempts: self.attempts.clone() }
+    }
+}
+
+fn matches(query: &MessageQuery, message: &Message) -> bool {
+    fn is<T: PartialEq>(asked: &Option<T>, found: &T) -> bool {
+        asked.as_ref().is_none_or(|asked| asked == found)
+    }
+    is(&query.status, &message.status)
+        && is(&query.channel, &message.channel)
+        && is(&query.workflow, &message.workflow)
+        && (query.user.is_none() || query.user == message.recipient)
+        && query.since.is_none_or(|since| message.created_at >= since)
+        && query.after.is_none_or(|after| message.id < after)
+}
+
+fn cancelled(message: &Message, at: Timestamp) -> Decision {
+    Decision {
+        at,
+        event: message.event,
+        workflow: Some(message.workflow.clone()),
+        run: Some(message.run),
+        message: Some(message.id),
+        recipient: message.recipient.clone(),
+        step: Some(message.step.clone()),
+        channel: Some(message.channel.clone()),
+        verdict: Verdict::Cancel,
+        code: "cancelled".into(),
+        reason: "cancelled before it left".into(),
+        rule: None,
+        until: None,
+    }
+}

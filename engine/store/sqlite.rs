@@ -1,0 +1,135 @@
+//! The store of one node: a SQLite file in WAL mode with `synchronous=FULL`.
+//!
+//! One connection writes, a few read. Concurrent writes share a transaction (`writer`): that is
+//! where the throughput comes from, since a commit costs the same for one row as for a thousand.
+
+mod decode;
+mod erase;
+mod events;
+mod inbox;
+mod keys;
+mod messages;
+mod people;
+mod plan;
+mod queue;
+mod recover;
+mod rows;
+mod streams;
+mod topics;
+mod users;
+mod writer;
+
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use sqlx::ConnectOptions;
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+
+use super::{Result, StoreError};
+use crate::clock::Clock;
+use people::People;
+use writer::Writer;
+
+static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");
+
+/// Connections that read beside the writer.
+const READERS: u32 = 3;
+/// Prepared statements kept by a connection: every bulk statement in every chunk size.
+const STATEMENTS: usize = 256;
+
+/// A SQLite database file, open. Clones share it.
+#[derive(Clone)]
+pub struct SqliteStore {
+    readers: SqlitePool,
+    writer: Writer,
+    people: Arc<People>,
+    clock: Clock,
+    epoch: Arc<str>,
+}
+
+impl SqliteStore {
+    /// Opens (and makes, where missing) the file of `sqlite:PATH` and brings its tables up to
+    /// date. One process at a time works the queue; others may read, and write rarely.
+    ///
+    /// # Errors
+    /// The URL is none, the file cannot be opened, or a migration fails: then nothing is changed.
+    pub async fn open(url: &str, clock: Clock) -> Result<Self> {
+        let options = options(url)?;
+        make_private(options.get_filename());
+        let mut connection = options.connect().await?;
+        MIGRATIONS.run(&mut connection).await.map_err(unavailable)?;
+        let epoch = epoch(&mut connection, &clock).await?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(READERS)
+            .connect_with(options.read_only(true))
+            .await?;
+        Ok(Self {
+            readers,
+            writer: Writer::start(connection),
+            people: Arc::new(People::new()),
+            clock,
+            epoch: epoch.into(),
+        })
+    }
+
+    /// Names this store's streams: the same over restarts, another for another file.
+    pub fn epoch(&self) -> Arc<str> {
+        self.epoch.clone()
+    }
+
+    /// Writes what is still to be written and closes the file. Later calls answer
+    /// [`StoreError::Closed`].
+    pub async fn close(&self) {
+        self.writer.close().await;
+        self.readers.close().await;
+    }
+}
+
+/// As measured (docs/decisions/0001): WAL, FULL, 64 MB of cache, 256 MB of mmap, a checkpoint every 4,000 pages.
+fn options(url: &str) -> Result<SqliteConnectOptions> {
+    Ok(SqliteConnectOptions::from_str(url)?
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(std::time::Duration::from_secs(5))
+        .statement_cache_capacity(STATEMENTS)
+        .command_buffer_size(64)
+        .row_buffer_size(512)
+        .foreign_keys(false)
+        .page_size(4096)
+        .pragma("cache_size", "-16384")
+        .pragma("mmap_size", "268435456")
+        .pragma("temp_store", "MEMORY")
+        .pragma("wal_autocheckpoint", "4000")
+        .pragma("journal_size_limit", "67108864"))
+}
+
+/// Makes a new database file its owner's alone; SQLite gives the files beside it the same mode.
+/// Whatever keeps this from working is told by the opening that follows.
+fn make_private(path: &Path) {
+    let file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    drop(file);
+}
+
+async fn epoch(connection: &mut sqlx::SqliteConnection, clock: &Clock) -> Result<String> {
+    let fresh: uuid::Uuid = clock.id();
+    sqlx::query("INSERT OR IGNORE INTO installation (only, epoch) VALUES (1, ?)")
+        .bind(fresh.simple().to_string())
+        .execute(&mut *connection)
+        .await?;
+    Ok(sqlx::query_scalar("SELECT epoch FROM installation").fetch_one(connection).await?)
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        unavailable(error)
+    }
+}
+
+fn unavailable(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> StoreError {
+    StoreError::Unavailable(error.into())
+}

@@ -1,0 +1,309 @@
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use sqlx::{AssertSqlSafe, QueryBuilder, Row, Sqlite, SqliteConnection};
+use uuid::Uuid;
+
+use super::SqliteStore;
+use super::decode::{self, millis};
+use crate::model::{Attempt, Category, Entry, Frame, FrameBody, Message, RunId, Stream, UserId};
+use crate::store::{Inbox, InboxOrder, InboxPage, InboxQuery, Replay, Result};
+
+#[async_trait]
+impl Inbox for SqliteStore {
+    async fn entries(&self, query: &InboxQuery) -> Result<InboxPage> {
+        let mut count = QueryBuilder::new("SELECT count(*) FROM inbox WHERE deleted_at IS NULL");
+        filter(&mut count, query);
+        let count: i64 = count.build_query_scalar().fetch_one(&self.readers).await?;
+        let mut page = QueryBuilder::new(format!(
+            "SELECT {} FROM inbox WHERE deleted_at IS NULL",
+            decode::ENTRY
+        ));
+        filter(&mut page, query);
+        page.push(match query.order {
+            InboxOrder::OldestFirst => " ORDER BY created_at, rowid",
+            InboxOrder::NewestFirst => " ORDER BY created_at DESC, rowid DESC",
+            InboxOrder::LowestFirst => " ORDER BY priority DESC, created_at DESC, rowid DESC",
+            InboxOrder::HighestFirst => " ORDER BY priority, created_at DESC, rowid DESC",
+        });
+        page.push(" LIMIT ").push_bind(i64::try_from(query.limit).unwrap_or(i64::MAX));
+        page.push(" OFFSET ").push_bind(i64::try_from(query.offset).unwrap_or(i64::MAX));
+        let rows = page.build().fetch_all(&self.readers).await?;
+        Ok(InboxPage { count: count.unsigned_abs(), entries: decode::all(&rows, decode::entry)? })
+    }
+
+    async fn entry(&self, id: RunId) -> Result<Option<Entry>> {
+        let select =
+            format!("SELECT {} FROM inbox WHERE id = ? AND deleted_at IS NULL", decode::ENTRY);
+        let row = sqlx::query(AssertSqlSafe(select)).bind(id.0).fetch_optional(&self.readers);
+        row.await?.as_ref().map(decode::entry).transpose()
+    }
+
+    async fn deliveries(&self, id: RunId) -> Result<Vec<(Message, Vec<Attempt>)>> {
+        let select = format!("SELECT {} FROM message WHERE run = ? ORDER BY id", decode::MESSAGE);
+        let rows = sqlx::query(AssertSqlSafe(select)).bind(id.0).fetch_all(&self.readers).await?;
+        let records = self.with_attempts(decode::all(&rows, decode::message)?).await?;
+        Ok(records.into_iter().map(|record| (record.message, record.attempts)).collect())
+    }
+
+    async fn unread(&self, user: &UserId) -> Result<u64> {
+        let count: i64 = sqlx::query_scalar(
+            "SELECT count(*) FROM inbox WHERE user = ? AND read_at IS NULL AND deleted_at IS NULL",
+        )
+        .bind(user.0.clone())
+        .fetch_one(&self.readers)
+        .await?;
+        Ok(count.unsigned_abs())
+    }
+
+    async fn mark(
+        &self,
+        user: &UserId,
+        id: RunId,
+        read_at: Option<Timestamp>,
+    ) -> Result<Option<(Entry, Vec<Frame>)>> {
+        let now = self.clock.now();
+        let owner = user.clone();
+        let frames = self
+            .writer
+            .other(move |connection| {
+                let user = owner.clone();
+                Box::pin(async move {
+                    let changed = sqlx::query(
+                        "UPDATE inbox SET read_at = ?1 WHERE id = ?2 AND user = ?3
+                         AND deleted_at IS NULL AND (read_at IS NULL) <> (?1 IS NULL)",
+                    )
+                    .bind(read_at.map(millis))
+                    .bind(id.0)
+                    .bind(user.0.clone())
+                    .execute(&mut *connection)
+                    .await?;
+                    if changed.rows_affected() == 0 {
+                        return Ok(Vec::new());
+                    }
+                    let body = FrameBody::NotificationRead { notification_id: id, read_at };
+                    Ok(vec![frame(connection, &user, body, now).await?])
+                })
+            })
+            .await?;
+        let entry = self.entry(id).await?.filter(|entry| entry.user == *user);
+        Ok(entry.map(|entry| (entry, frames)))
+    }
+
+    async fn mark_all(
+        &self,
+        user: &UserId,
+        category: Option<&Category>,
+        now: Timestamp,
+    ) -> Result<(u64, Vec<Frame>)> {
+        let owner = user.clone();
+        let category = category.cloned();
+        self.writer
+            .other(move |connection| {
+                let user = owner.clone();
+                let category = category.clone();
+                Box::pin(async move {
+                    let changed = sqlx::query(
+                        "UPDATE inbox SET read_at = ?1 WHERE user = ?2 AND read_at IS NULL
+                         AND deleted_at IS NULL AND (?3 IS NULL OR category = ?3)",
+                    )
+                    .bind(millis(now))
+                    .bind(user.0.clone())
+                    .bind(category.as_ref().map(|category| category.0.clone()))
+                    .execute(&mut *connection)
+                    .await?
+                    .rows_affected();
+                    bulk(connection, &user, "mark_all_read", changed, category, now).await
+                })
+            })
+            .await
+    }
+
+    async fn mark_many(
+        &self,
+        user: &UserId,
+        ids: &[RunId],
+        now: Timestamp,
+    ) -> Result<(u64, Vec<RunId>, Vec<Frame>)> {
+        let sql = "UPDATE inbox SET read_at = ?1 WHERE user = ?2 AND read_at IS NULL
+                   AND deleted_at IS NULL AND id IN (SELECT unhex(value) FROM json_each(?3))";
+        self.change_many(user, ids, now, sql, "mark_multiple_read").await
+    }
+
+    async fn delete_many(
+        &self,
+        user: &UserId,
+        ids: &[RunId],
+        now: Timestamp,
+    ) -> Result<(u64, Vec<RunId>, Vec<Frame>)> {
+        let sql = "UPDATE inbox SET deleted_at = ?1 WHERE user = ?2 AND deleted_at IS NULL
+                   AND id IN (SELECT unhex(value) FROM json_each(?3))";
+        self.change_many(user, ids, now, sql, "bulk_delete").await
+    }
+
+    async fn head(&self, user: &UserId) -> Result<u64> {
+        let mut connection = self.readers.acquire().await?;
+        Ok(head(&mut connection, user).await?)
+    }
+
+    async fn replay(&self, user: &UserId, seq: u64, limit: usize) -> Result<Replay> {
+        let after = i64::try_from(seq).unwrap_or(i64::MAX);
+        let most = i64::try_from(limit).unwrap_or(i64::MAX - 1) + 1;
+        let select = format!(
+            "SELECT {} FROM inbox WHERE user = ? AND seq > ? AND deleted_at IS NULL
+             ORDER BY seq LIMIT ?",
+            decode::ENTRY
+        );
+        let entries =
+            sqlx::query(AssertSqlSafe(select)).bind(user.0.clone()).bind(after).bind(most);
+        // One connection and one transaction, so that both reads see the same stream.
+        let mut reading = self.readers.begin().await?;
+        let entries = entries.fetch_all(&mut *reading).await?;
+        let bodies: Vec<(i64, String)> = sqlx::query_as(
+            "SELECT seq, body FROM frame WHERE user = ? AND seq > ? ORDER BY seq LIMIT ?",
+        )
+        .bind(user.0.clone())
+        .bind(after)
+        .bind(most)
+        .fetch_all(&mut *reading)
+        .await?;
+        let head = head(&mut reading, user).await?;
+        drop(reading);
+        let mut frames = Vec::with_capacity(entries.len() + bodies.len());
+        for row in &entries {
+            let entry = decode::entry(row)?;
+            frames.push(of(user, entry.seq, FrameBody::from(&entry)));
+        }
+        for (seq, body) in bodies {
+            let body = decode::frame_body(user, &body)?;
+            frames.push(of(user, seq.unsigned_abs(), body));
+        }
+        frames.sort_by_key(|frame| frame.seq);
+        let whole = frames.len() as u64 == head.saturating_sub(seq) && seq <= head;
+        Ok(if whole && frames.len() <= limit { Replay::Frames(frames) } else { Replay::Gone })
+    }
+}
+
+impl SqliteStore {
+    async fn change_many(
+        &self,
+        user: &UserId,
+        ids: &[RunId],
+        now: Timestamp,
+        sql: &'static str,
+        action: &'static str,
+    ) -> Result<(u64, Vec<RunId>, Vec<Frame>)> {
+        let owner = user.clone();
+        let asked = ids.to_vec();
+        self.writer
+            .other(move |connection| {
+                let (user, asked) = (owner.clone(), asked.clone());
+                Box::pin(async move {
+                    let hex: Vec<String> =
+                        asked.iter().map(|id| id.0.simple().to_string()).collect();
+                    let ids = serde_json::Value::from(hex).to_string();
+                    let found: Vec<Uuid> = sqlx::query_scalar(
+                        "SELECT id FROM inbox WHERE user = ?1 AND deleted_at IS NULL
+                         AND id IN (SELECT unhex(value) FROM json_each(?2))",
+                    )
+                    .bind(user.0.clone())
+                    .bind(ids.as_str())
+                    .fetch_all(&mut *connection)
+                    .await?;
+                    let changed = sqlx::query(sql)
+                        .bind(millis(now))
+                        .bind(user.0.clone())
+                        .bind(ids)
+                        .execute(&mut *connection)
+                        .await?
+                        .rows_affected();
+                    let missing = asked.into_iter().filter(|id| !found.contains(&id.0)).collect();
+                    let (changed, frames) =
+                        bulk(connection, &user, action, changed, None, now).await?;
+                    Ok((changed, missing, frames))
+                })
+            })
+            .await
+    }
+}
+
+fn filter(sql: &mut QueryBuilder<Sqlite>, query: &InboxQuery) {
+    if let Some(user) = &query.user {
+        sql.push(" AND user = ").push_bind(user.0.clone());
+    }
+    match query.is_read {
+        Some(true) => sql.push(" AND read_at IS NOT NULL"),
+        Some(false) => sql.push(" AND read_at IS NULL"),
+        None => sql,
+    };
+    if let Some(category) = &query.category {
+        sql.push(" AND category = ").push_bind(category.0.clone());
+    }
+    if let Some(priority) = query.priority {
+        sql.push(" AND priority = ").push_bind(priority as i64);
+    }
+    if let Some(from) = query.from {
+        sql.push(" AND created_at >= ").push_bind(millis(from));
+    }
+    if let Some(to) = query.to {
+        sql.push(" AND created_at <= ").push_bind(millis(to));
+    }
+    if let Some(search) = &query.search {
+        let escaped = search.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+        let pattern = format!("%{escaped}%");
+        sql.push(" AND (title LIKE ").push_bind(pattern.clone()).push(" ESCAPE '\\'");
+        sql.push(" OR message LIKE ").push_bind(pattern).push(" ESCAPE '\\')");
+    }
+}
+
+async fn bulk(
+    connection: &mut SqliteConnection,
+    user: &UserId,
+    action: &str,
+    changed: u64,
+    category: Option<Category>,
+    now: Timestamp,
+) -> sqlx::Result<(u64, Vec<Frame>)> {
+    if changed == 0 {
+        return Ok((0, Vec::new()));
+    }
+    let body = FrameBody::BulkUpdate {
+        action: action.into(),
+        affected_count: changed,
+        notification_type: category,
+    };
+    Ok((changed, vec![frame(connection, user, body, now).await?]))
+}
+
+/// Writes a frame that is no entry, at the next place of the user's stream.
+async fn frame(
+    connection: &mut SqliteConnection,
+    user: &UserId,
+    body: FrameBody,
+    now: Timestamp,
+) -> sqlx::Result<Frame> {
+    let seq = head(connection, user).await? + 1;
+    let text = serde_json::to_string(&body).map_err(|error| sqlx::Error::Encode(error.into()))?;
+    sqlx::query("INSERT INTO frame (user, seq, at, body) VALUES (?, ?, ?, ?)")
+        .bind(user.0.clone())
+        .bind(i64::try_from(seq).unwrap_or(i64::MAX))
+        .bind(millis(now))
+        .bind(text)
+        .execute(connection)
+        .await?;
+    Ok(of(user, seq, body))
+}
+
+fn of(user: &UserId, seq: u64, body: FrameBody) -> Frame {
+    Frame { stream: Stream::User(user.clone()), seq, body: Arc::new(body) }
+}
+
+async fn head(connection: &mut SqliteConnection, user: &UserId) -> sqlx::Result<u64> {
+    let row = sqlx::query(
+        "SELECT max(coalesce((SELECT max(seq) FROM inbox WHERE user = ?1), 0),
+                    coalesce((SELECT max(seq) FROM frame WHERE user = ?1), 0))",
+    );
+    let head: i64 = row.bind(user.0.clone()).fetch_one(connection).await?.try_get(0)?;
+    Ok(head.unsigned_abs())
+}

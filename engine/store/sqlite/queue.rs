@@ -1,0 +1,450 @@
+//! Claims, departures and results: set statements, each fenced.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{AssertSqlSafe, Row, SqliteConnection};
+use uuid::Uuid;
+
+use super::decode::{self, json, millis, run_status, shared};
+use super::plan::{self, Delivered};
+use super::rows::{Bound, Bulk};
+use super::streams::Streams;
+use super::writer::Call;
+use super::{SqliteStore, recover};
+use crate::model::{Event, EventId, Fence, Frame, Run, RunId};
+use crate::store::{
+    Claim, Departure, DueEvent, DueMessage, DueRun, Progress, Queue, QueueName, Recovered, Result,
+    RetryUnknown, Settlement, Unsent,
+};
+
+pub(super) type ClaimedRows = Vec<SqliteRow>;
+
+/// A claim on one queue, with the fence that its rows will bear.
+pub(super) struct ClaimCall {
+    queue: QueueName,
+    claim: Claim,
+    fence: Fence,
+}
+
+const DEPART: Bulk = Bulk {
+    head: "UPDATE message SET status = 2, attempt = attempt + 1, provider = v.column3, \
+             departed_at = v.column4 FROM (",
+    columns: 4,
+    tail: ") AS v WHERE message.id = v.column1 AND fence = v.column2 AND status = 1 \
+           RETURNING message.id",
+};
+const SETTLE: Bulk = Bulk {
+    head: "UPDATE message SET status = v.column3, due_at = coalesce(v.column4, due_at), \
+             code = v.column5, receipt = coalesce(v.column6, receipt), \
+             provider = coalesce(v.column7, provider), attempt = coalesce(v.column8, attempt), \
+             fence = NULL, lease_until = NULL, tries = 0 FROM (",
+    columns: 8,
+    tail: ") AS v WHERE message.id = v.column1 AND fence = v.column2 AND status IN (1, 2) \
+           RETURNING message.id",
+};
+const PLANNED: Bulk = Bulk {
+    head: "UPDATE event SET plan_at = v.column3, cursor = v.column4, fence = NULL, \
+             lease_until = NULL, tries = 0 FROM (",
+    columns: 4,
+    tail: ") AS v WHERE event.id = v.column1 AND fence = v.column2 RETURNING event.id",
+};
+const ADVANCED: Bulk = Bulk {
+    head: "UPDATE run SET status = v.column3, position = v.column4, wake_at = v.column5, \
+             state = v.column6, fence = NULL, lease_until = NULL, tries = 0 FROM (",
+    columns: 6,
+    tail: ") AS v WHERE run.id = v.column1 AND fence = v.column2 AND status = 1 RETURNING run.id",
+};
+
+#[async_trait]
+impl Queue for SqliteStore {
+    async fn claim_events(&self, claim: Claim) -> Result<Vec<DueEvent>> {
+        let rows = self.writer.claim(self.call(QueueName::Events, claim)).await?;
+        rows.iter()
+            .map(|row| {
+                Ok(DueEvent {
+                    event: decode::event(row)?,
+                    cursor: row.try_get(9)?,
+                    fence: Fence(row.try_get(10)?),
+                    attempt: row.try_get(11)?,
+                })
+            })
+            .collect()
+    }
+
+    async fn claim_runs(&self, claim: Claim) -> Result<Vec<DueRun>> {
+        let rows = self.writer.claim(self.call(QueueName::Runs, claim)).await?;
+        let mut runs = beside(&rows, decode::run)?;
+        runs.sort_by_key(|(run, _)| (run.priority, run.wake_at, run.id));
+        let events = self.events_by_id(runs.iter().map(|(run, _)| run.event)).await?;
+        let mut due = Vec::with_capacity(runs.len());
+        for (run, row) in runs {
+            let Some(event) = events.get(&run.event).cloned() else { continue };
+            let (fence, attempt) = (Fence(row.try_get(14)?), row.try_get(15)?);
+            due.push(DueRun { run, event, fence, attempt });
+        }
+        Ok(due)
+    }
+
+    async fn claim_messages(&self, claim: Claim) -> Result<Vec<DueMessage>> {
+        let rows = self.writer.claim(self.call(QueueName::Messages, claim)).await?;
+        let mut messages = beside(&rows, decode::message)?;
+        messages.sort_by_key(|(message, _)| (message.priority, message.due_at, message.id));
+        let runs = self.runs_by_id(messages.iter().map(|(message, _)| message.run)).await?;
+        let events = self.events_by_id(messages.iter().map(|(message, _)| message.event)).await?;
+        let mut due = Vec::with_capacity(messages.len());
+        for (message, row) in messages {
+            let Some(run) = runs.get(&message.run).cloned() else { continue };
+            let Some(event) = events.get(&message.event).cloned() else { continue };
+            let left_before = row.try_get::<Option<i64>, _>(20)?.is_some();
+            let (fence, claims) = (Fence(row.try_get(19)?), row.try_get(21)?);
+            due.push(DueMessage { message, run, event, fence, left_before, claims });
+        }
+        Ok(due)
+    }
+
+    async fn depart(&self, departures: Vec<Departure>) -> Result<Vec<bool>> {
+        self.writer.many(Call::Depart, departures).await
+    }
+
+    async fn settle(&self, settlements: Vec<Settlement>) -> Result<Vec<Option<Vec<Frame>>>> {
+        self.writer.many(Call::Settle, settlements).await
+    }
+
+    async fn planned(&self, progress: Vec<Progress<EventId>>) -> Result<Vec<Option<Vec<Frame>>>> {
+        self.writer.many(Call::Planned, progress).await
+    }
+
+    async fn advanced(&self, progress: Vec<Progress<RunId>>) -> Result<Vec<Option<Vec<Frame>>>> {
+        self.writer.many(Call::Advanced, progress).await
+    }
+
+    async fn unsent(&self, unsent: Vec<Unsent>) -> Result<()> {
+        self.writer
+            .other(move |connection| {
+                let unsent = unsent.clone();
+                Box::pin(async move { recover::unsent(connection, &unsent).await })
+            })
+            .await
+    }
+
+    async fn renew(&self, queue: QueueName, fences: &[Fence], until: Timestamp) -> Result<()> {
+        let sql = match queue {
+            QueueName::Events => {
+                "UPDATE event SET lease_until = ?1 WHERE fence IS NOT NULL AND fence IN (SELECT value FROM json_each(?2))"
+            }
+            QueueName::Runs => {
+                "UPDATE run SET lease_until = ?1 WHERE status = 1 AND fence IN (SELECT value FROM json_each(?2))"
+            }
+            QueueName::Messages => {
+                "UPDATE message SET lease_until = ?1 WHERE status IN (1, 2) AND fence IN (SELECT value FROM json_each(?2))"
+            }
+        };
+        let fences = serde_json::Value::from_iter(fences.iter().map(|fence| fence.0)).to_string();
+        self.writer
+            .other(move |connection| {
+                let fences = fences.clone();
+                Box::pin(async move {
+                    sqlx::query(sql).bind(millis(until)).bind(fences).execute(connection).await?;
+                    Ok(())
+                })
+            })
+            .await
+    }
+
+    async fn next_due(&self, queue: QueueName) -> Result<Option<Timestamp>> {
+        let sql = match queue {
+            QueueName::Events => {
+                "SELECT min(plan_at) FROM event WHERE plan_at IS NOT NULL AND fence IS NULL"
+            }
+            QueueName::Runs => {
+                "SELECT min(first) FROM (SELECT (SELECT min(wake_at) FROM run WHERE status = 0 AND priority = value) AS first FROM json_each('[0,1,2,3]'))"
+            }
+            QueueName::Messages => {
+                "SELECT min(first) FROM (SELECT (SELECT min(due_at) FROM message WHERE status = 0 AND priority = value) AS first FROM json_each('[0,1,2,3]'))"
+            }
+        };
+        let due: Option<i64> = sqlx::query_scalar(sql).fetch_one(&self.readers).await?;
+        Ok(due.and_then(|millis| Timestamp::from_millisecond(millis).ok()))
+    }
+
+    async fn recover(
+        &self,
+        now: Timestamp,
+        everything: bool,
+        retry_unknown: &RetryUnknown<'_>,
+    ) -> Result<Recovered> {
+        let sending: Vec<(String, Option<String>)> =
+            sqlx::query_as("SELECT DISTINCT channel, provider FROM message WHERE status = 2")
+                .fetch_all(&self.readers)
+                .await?;
+        let again: Vec<(String, String)> = sending
+            .into_iter()
+            .filter_map(|(channel, provider)| Some((channel, provider?)))
+            .filter(|(channel, provider)| {
+                retry_unknown(&channel.as_str().into(), &provider.as_str().into())
+            })
+            .collect();
+        self.writer
+            .other(move |connection| {
+                let again = again.clone();
+                Box::pin(async move { recover::expired(connection, now, everything, &again).await })
+            })
+            .await
+    }
+}
+
+impl SqliteStore {
+    fn call(&self, queue: QueueName, claim: Claim) -> ClaimCall {
+        ClaimCall { queue, claim, fence: Fence(self.clock.random_between(1, i64::MAX)) }
+    }
+
+    async fn runs_by_id(
+        &self,
+        ids: impl Iterator<Item = RunId>,
+    ) -> Result<HashMap<RunId, Arc<Run>>> {
+        let rows = self.by_id(decode::RUN, "run", ids.map(|id| id.0).collect()).await?;
+        let runs = decode::all(&rows, decode::run)?;
+        Ok(runs.into_iter().map(|run| (run.id, Arc::new(run))).collect())
+    }
+
+    async fn events_by_id(
+        &self,
+        ids: impl Iterator<Item = EventId>,
+    ) -> Result<HashMap<EventId, Arc<Event>>> {
+        let rows = self.by_id(decode::EVENT, "event", ids.map(|id| id.0).collect()).await?;
+        let events = decode::all(&rows, decode::event)?;
+        Ok(events.into_iter().map(|event| (event.id, Arc::new(event))).collect())
+    }
+
+    async fn by_id(
+        &self,
+        columns: &str,
+        table: &str,
+        ids: HashSet<Uuid>,
+    ) -> Result<Vec<SqliteRow>> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ids: Vec<String> = ids.iter().map(|id| id.simple().to_string()).collect();
+        let select = format!(
+            "SELECT {columns} FROM {table} WHERE id IN (SELECT unhex(value) FROM json_each(?))"
+        );
+        let ids = serde_json::Value::from(ids).to_string();
+        Ok(sqlx::query(AssertSqlSafe(select)).bind(ids).fetch_all(&self.readers).await?)
+    }
+}
+
+impl ClaimCall {
+    pub fn limit(&self) -> usize {
+        self.claim.limit
+    }
+}
+
+/// One class after the other (docs/decisions/0002, T17): a single `ORDER BY priority, due_at` would walk all
+/// rows that fall due later.
+pub(super) async fn claim(
+    connection: &mut SqliteConnection,
+    call: &ClaimCall,
+) -> sqlx::Result<ClaimedRows> {
+    let sql = match call.queue {
+        QueueName::Events => format!(
+            "UPDATE event SET fence = ?1, lease_until = ?2, tries = tries + 1 WHERE id IN
+               (SELECT id FROM event WHERE plan_at <= ?3 AND fence IS NULL ORDER BY plan_at LIMIT ?4)
+             RETURNING {}",
+            decode::EVENT
+        ),
+        QueueName::Runs => format!(
+            "UPDATE run SET status = 1, fence = ?1, lease_until = ?2, tries = tries + 1 WHERE id IN
+               (SELECT id FROM ({})) RETURNING {}",
+            by_class("run", "wake_at"),
+            decode::RUN
+        ),
+        QueueName::Messages => format!(
+            "UPDATE message SET status = 1, fence = ?1, lease_until = ?2, tries = tries + 1 WHERE id IN
+               (SELECT id FROM ({})) RETURNING {}",
+            by_class("message", "due_at"),
+            decode::MESSAGE
+        ),
+    };
+    sqlx::query(AssertSqlSafe(sql))
+        .bind(call.fence.0)
+        .bind(millis(call.claim.until))
+        .bind(millis(call.claim.now))
+        .bind(i64::try_from(call.claim.limit).unwrap_or(i64::MAX))
+        .fetch_all(connection)
+        .await
+}
+
+fn by_class(table: &str, due: &str) -> String {
+    let class = |priority: i64| {
+        format!(
+            "SELECT * FROM (SELECT id FROM {table} WHERE status = 0 AND priority = {priority} \
+             AND {due} <= ?3 ORDER BY {due} LIMIT ?4)"
+        )
+    };
+    format!("{} LIMIT ?4", [0, 1, 2, 3].map(class).join(" UNION ALL "))
+}
+
+pub(super) async fn depart(
+    connection: &mut SqliteConnection,
+    all: &[&Departure],
+) -> sqlx::Result<Vec<bool>> {
+    let mut answers = vec![false; all.len()];
+    for round in rounds(all, |departure| departure.message.0) {
+        let rows = DEPART
+            .fetch(connection, &round, |query, (_, departure)| {
+                query
+                    .bind(departure.message.0)
+                    .bind(departure.fence.0)
+                    .bind(shared(&departure.provider.0))
+                    .bind(millis(departure.at))
+            })
+            .await?;
+        let departed = ids(&rows)?;
+        for (place, departure) in round {
+            answers[place] = departed.contains(&departure.message.0);
+        }
+    }
+    Ok(answers)
+}
+
+pub(super) async fn settle(
+    connection: &mut SqliteConnection,
+    streams: &mut Streams,
+    all: &[&Settlement],
+) -> sqlx::Result<Vec<Option<Vec<Frame>>>> {
+    let mut answers = vec![None; all.len()];
+    for mut round in rounds(all, |settlement| settlement.message.0) {
+        let rows = SETTLE.fetch(connection, &round, bind_settlement).await?;
+        let settled = ids(&rows)?;
+        round.retain(|(_, each)| settled.contains(&each.message.0));
+        let attempts: Vec<_> = round.iter().filter_map(|(_, each)| each.attempt.as_ref()).collect();
+        plan::attempts(connection, &attempts).await?;
+        let decisions: Vec<_> = round.iter().flat_map(|(_, each)| &each.decisions).collect();
+        plan::decisions(connection, &decisions).await?;
+        let entries = round
+            .iter()
+            .filter_map(|(place, each)| Some((*place, each.entry.as_ref()?)))
+            .map(|(place, entry)| Delivered { place, entry, new_run: false })
+            .collect();
+        for (place, _) in &round {
+            answers[*place] = Some(Vec::new());
+        }
+        for (place, frame) in plan::entries(connection, streams, entries).await? {
+            answers[place].get_or_insert_default().push(frame);
+        }
+    }
+    Ok(answers)
+}
+
+fn bind_settlement<'q>(query: Bound<'q>, (_, each): &(usize, &'q Settlement)) -> Bound<'q> {
+    let attempt = each.attempt.as_ref();
+    query
+        .bind(each.message.0)
+        .bind(each.fence.0)
+        .bind(each.status as i64)
+        .bind(each.due_at.map(millis))
+        .bind(each.code.as_deref())
+        .bind(attempt.and_then(|attempt| attempt.receipt.as_deref()))
+        .bind(attempt.map(|attempt| shared(&attempt.provider.0)))
+        .bind(attempt.map(|attempt| i64::from(attempt.number)))
+}
+
+pub(super) async fn planned(
+    connection: &mut SqliteConnection,
+    streams: &mut Streams,
+    all: &[&Progress<EventId>],
+) -> sqlx::Result<Vec<Option<Vec<Frame>>>> {
+    let mut answers = vec![None; all.len()];
+    for round in rounds(all, |progress| progress.id.0) {
+        let rows = PLANNED
+            .fetch(connection, &round, |query, (_, progress)| {
+                let more = progress.plan.more.as_ref();
+                query
+                    .bind(progress.id.0)
+                    .bind(progress.fence.0)
+                    .bind(more.map(|(at, _)| millis(*at)))
+                    .bind(more.map(|(_, cursor)| cursor.as_str()))
+            })
+            .await?;
+        let kept = ids(&rows)?;
+        write_plans(connection, streams, round, |id| kept.contains(&id.0), &mut answers).await?;
+    }
+    Ok(answers)
+}
+
+pub(super) async fn advanced(
+    connection: &mut SqliteConnection,
+    streams: &mut Streams,
+    all: &[&Progress<RunId>],
+) -> sqlx::Result<Vec<Option<Vec<Frame>>>> {
+    let mut answers = vec![None; all.len()];
+    for round in rounds(all, |progress| progress.id.0) {
+        let moved: Vec<(&Progress<RunId>, &Run)> =
+            round.iter().filter_map(|(_, each)| Some((*each, each.run.as_ref()?))).collect();
+        let rows = ADVANCED
+            .fetch(connection, &moved, |query, (progress, run)| {
+                query
+                    .bind(progress.id.0)
+                    .bind(progress.fence.0)
+                    .bind(run_status(run.status))
+                    .bind(run.position.as_ref().map(|step| shared(&step.0)))
+                    .bind(run.wake_at.map(millis))
+                    .bind(json(&run.state))
+            })
+            .await?;
+        let kept = ids(&rows)?;
+        write_plans(connection, streams, round, |id| kept.contains(&id.0), &mut answers).await?;
+    }
+    Ok(answers)
+}
+
+async fn write_plans<Id>(
+    connection: &mut SqliteConnection,
+    streams: &mut Streams,
+    mut round: Vec<(usize, &Progress<Id>)>,
+    kept: impl Fn(&Id) -> bool,
+    answers: &mut [Option<Vec<Frame>>],
+) -> sqlx::Result<()> {
+    round.retain(|(_, progress)| kept(&progress.id));
+    let plans: Vec<_> = round.iter().map(|(_, progress)| &progress.plan).collect();
+    let written = plan::write(connection, streams, &plans).await?;
+    for ((place, _), frames) in round.into_iter().zip(written) {
+        answers[place] = Some(frames);
+    }
+    Ok(())
+}
+
+/// Calls, each with its place among the answers.
+type Round<'a, T> = Vec<(usize, &'a T)>;
+
+/// Splits calls on the same row, so that each round has a row once: an update says which rows it
+/// changed, not for whom. Nearly always one round.
+fn rounds<'a, T>(all: &[&'a T], id: fn(&T) -> Uuid) -> Vec<Round<'a, T>> {
+    let mut rounds: Vec<(HashSet<Uuid>, Round<'a, T>)> = Vec::new();
+    for (place, each) in all.iter().enumerate() {
+        let free =
+            rounds.iter_mut().find_map(|(taken, round)| taken.insert(id(each)).then_some(round));
+        match free {
+            Some(round) => round.push((place, each)),
+            None => rounds.push((HashSet::from([id(each)]), vec![(place, each)])),
+        }
+    }
+    rounds.into_iter().map(|(_, round)| round).collect()
+}
+
+/// Decoded nouns beside the rows they came from.
+fn beside<T>(
+    rows: &[SqliteRow],
+    decode: fn(&SqliteRow) -> Result<T>,
+) -> Result<Vec<(T, &SqliteRow)>> {
+    rows.iter().map(|row| Ok((decode(row)?, row))).collect()
+}
+
+fn ids(rows: &[SqliteRow]) -> sqlx::Result<HashSet<Uuid>> {
+    rows.iter().map(|row| row.try_get(0)).collect()
+}

@@ -1,0 +1,88 @@
+//! Ending leases: after a crash, past their time, and at a graceful stop.
+
+use jiff::Timestamp;
+use sqlx::{Row, SqliteConnection};
+use uuid::Uuid;
+
+use super::decode::millis;
+use super::plan;
+use crate::model::{Attempt, AttemptOutcome, MessageStatus};
+use crate::store::{Recovered, Unsent};
+
+/// Frees what is leased past its time, or everything. What was being sent is journalled as
+/// `unknown`, and due again where (channel, provider) is in `again`.
+pub(super) async fn expired(
+    connection: &mut SqliteConnection,
+    now: Timestamp,
+    everything: bool,
+    again: &[(String, String)],
+) -> sqlx::Result<Recovered> {
+    let before = if everything { i64::MAX } else { millis(now) };
+    let mut released = 0;
+    for sql in [
+        "UPDATE event SET fence = NULL, lease_until = NULL WHERE fence IS NOT NULL AND lease_until <= ?",
+        "UPDATE run SET status = 0, fence = NULL, lease_until = NULL WHERE status = 1 AND lease_until <= ?",
+        "UPDATE message SET status = 0, fence = NULL, lease_until = NULL WHERE status = 1 AND lease_until <= ?",
+    ] {
+        released += sqlx::query(sql).bind(before).execute(&mut *connection).await?.rows_affected();
+    }
+    let sending = sqlx::query(
+        "UPDATE message SET fence = NULL, lease_until = NULL WHERE status = 2 AND lease_until <= ?
+         RETURNING id, attempt, provider, departed_at, channel",
+    );
+    let rows = sending.bind(before).fetch_all(&mut *connection).await?;
+    let mut attempts = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let provider: Option<String> = row.try_get(2)?;
+        let provider = provider.unwrap_or_default();
+        let retry = again.contains(&(row.try_get(4)?, provider.clone()));
+        let status = if retry { MessageStatus::Pending } else { MessageStatus::Unknown };
+        let id: Uuid = row.try_get(0)?;
+        sqlx::query("UPDATE message SET status = ?, due_at = ?, code = ? WHERE id = ?")
+            .bind(status as i64)
+            .bind(millis(now))
+            .bind((!retry).then_some("unknown"))
+            .bind(id)
+            .execute(&mut *connection)
+            .await?;
+        let departed: Option<i64> = row.try_get(3)?;
+        attempts.push(Attempt {
+            message: id.into(),
+            number: row.try_get(1)?,
+            provider: provider.into(),
+            started_at: departed.and_then(|at| Timestamp::from_millisecond(at).ok()).unwrap_or(now),
+            finished_at: now,
+            outcome: AttemptOutcome::Unknown,
+            code: Some("crash".into()),
+            detail: Some("the process ended before the answer was stored".into()),
+            receipt: None,
+        });
+    }
+    plan::attempts(connection, &attempts.iter().collect::<Vec<_>>()).await?;
+    Ok(Recovered { released, unknown: rows.len() as u64 })
+}
+
+/// Gives claims back that nobody has begun.
+pub(super) async fn unsent(connection: &mut SqliteConnection, all: &[Unsent]) -> sqlx::Result<()> {
+    for unsent in all {
+        let (sql, id, fence) = match unsent {
+            Unsent::Event(id, fence) => (
+                "UPDATE event SET fence = NULL, lease_until = NULL, tries = tries - 1 WHERE id = ? AND fence = ?",
+                id.0,
+                fence,
+            ),
+            Unsent::Run(id, fence) => (
+                "UPDATE run SET status = 0, fence = NULL, lease_until = NULL, tries = tries - 1 WHERE id = ? AND fence = ? AND status = 1",
+                id.0,
+                fence,
+            ),
+            Unsent::Message(id, fence) => (
+                "UPDATE message SET status = 0, fence = NULL, lease_until = NULL, tries = tries - 1 WHERE id = ? AND fence = ? AND status = 1",
+                id.0,
+                fence,
+            ),
+        };
+        sqlx::query(sql).bind(id).bind(fence.0).execute(&mut *connection).await?;
+    }
+    Ok(())
+}

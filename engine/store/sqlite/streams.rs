@@ -1,0 +1,65 @@
+use std::collections::HashMap;
+
+use sqlx::SqliteConnection;
+
+use crate::model::UserId;
+
+/// Heads kept in memory; past this the map is emptied and read anew.
+const KEPT: usize = 100_000;
+
+/// The last `seq` of each user's stream, kept by the one writer so that a new entry costs no
+/// query. The rows are the truth: after a rollback everything is forgotten and read again.
+#[derive(Default)]
+pub(super) struct Streams {
+    heads: HashMap<UserId, u64>,
+}
+
+impl Streams {
+    /// Makes sure that the heads of `users` are known.
+    pub async fn load<'u>(
+        &mut self,
+        connection: &mut SqliteConnection,
+        users: impl Iterator<Item = &'u UserId>,
+    ) -> sqlx::Result<()> {
+        let mut missing: Vec<&str> = users
+            .filter(|user| !self.heads.contains_key(user.as_str()))
+            .map(UserId::as_str)
+            .collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        missing.sort_unstable();
+        missing.dedup();
+        if self.heads.len() + missing.len() > KEPT {
+            self.heads.clear();
+        }
+        let ids = serde_json::Value::from(missing).to_string();
+        let rows: Vec<(String, i64)> = sqlx::query_as(
+            "SELECT value, max(
+               coalesce((SELECT max(seq) FROM inbox WHERE user = value), 0),
+               coalesce((SELECT max(seq) FROM frame WHERE user = value), 0))
+             FROM json_each(?)",
+        )
+        .bind(ids)
+        .fetch_all(connection)
+        .await?;
+        for (user, head) in rows {
+            self.heads.insert(UserId::from(user), u64::try_from(head).unwrap_or_default());
+        }
+        Ok(())
+    }
+
+    /// The next place in the user's stream, whose head was loaded.
+    pub fn next(&mut self, user: &UserId) -> u64 {
+        let head = match self.heads.get_mut(user.as_str()) {
+            Some(head) => head,
+            None => self.heads.entry(user.clone()).or_default(),
+        };
+        *head += 1;
+        *head
+    }
+
+    pub fn forget(&mut self) {
+        self.heads.clear();
+    }
+}

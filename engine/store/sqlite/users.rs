@@ -1,0 +1,249 @@
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
+
+use super::decode::millis;
+use super::rows::Bulk;
+use super::{SqliteStore, erase};
+use crate::model::{Person, Preferences, TopicName, User, UserId};
+use crate::store::{Erased, Result, StoreError, Users};
+
+const PUT: Bulk = Bulk {
+    head: "INSERT INTO user (id, profile, created_at, updated_at)",
+    columns: 4,
+    tail: " ON CONFLICT (id) DO UPDATE SET profile = excluded.profile, \
+           updated_at = excluded.updated_at RETURNING id, created_at",
+};
+
+/// A user's fields as one JSON column; times have columns of their own.
+#[derive(Serialize, Deserialize)]
+struct Profile<'p> {
+    username: Option<String>,
+    email: Option<String>,
+    phone: Option<String>,
+    first_name: Option<String>,
+    last_name: Option<String>,
+    locale: Option<String>,
+    time_zone: Option<String>,
+    role: Option<String>,
+    data: std::borrow::Cow<'p, Map<String, Value>>,
+}
+
+#[async_trait]
+impl Users for SqliteStore {
+    async fn put_users(&self, users: Vec<User>) -> Result<Vec<bool>> {
+        let ids: Vec<UserId> = users.iter().map(|user| user.id.clone()).collect();
+        let users = Arc::new(users);
+        let created = self
+            .writer
+            .other(move |connection| {
+                let users = users.clone();
+                Box::pin(async move {
+                    let mut created = Vec::with_capacity(users.len());
+                    // One by one: the same id may stand twice in one call.
+                    for user in users.iter() {
+                        let known: Option<i64> =
+                            sqlx::query_scalar("SELECT 1 FROM user WHERE id = ?")
+                                .bind(user.id.0.clone())
+                                .fetch_optional(&mut *connection)
+                                .await?;
+                        PUT.fetch(connection, std::slice::from_ref(user), |query, user| {
+                            query
+                                .bind(user.id.0.clone())
+                                .bind(profile(user))
+                                .bind(millis(user.created_at))
+                                .bind(millis(user.updated_at))
+                        })
+                        .await?;
+                        created.push(known.is_none());
+                    }
+                    Ok(created)
+                })
+            })
+            .await?;
+        self.people.forget(&ids);
+        Ok(created)
+    }
+
+    async fn user(&self, id: &UserId) -> Result<Option<User>> {
+        let row = sqlx::query("SELECT id, profile, created_at, updated_at FROM user WHERE id = ?")
+            .bind(id.0.clone())
+            .fetch_optional(&self.readers)
+            .await?;
+        row.as_ref().map(read).transpose()
+    }
+
+    async fn people(&self, ids: &[UserId]) -> Result<Vec<Arc<Person>>> {
+        let mut found = Vec::with_capacity(ids.len());
+        let mut missing = Vec::new();
+        for id in ids {
+            match self.people.get(id) {
+                Some(person) => found.push(person),
+                None => missing.push(id.as_str()),
+            }
+        }
+        if !missing.is_empty() {
+            let reading = self.people.reading();
+            for person in self.read_people(&missing).await? {
+                self.people.keep(reading, &person);
+                found.push(person);
+            }
+        }
+        Ok(found)
+    }
+
+    async fn members(
+        &self,
+        role: Option<&str>,
+        after: Option<&UserId>,
+        limit: usize,
+    ) -> Result<Vec<UserId>> {
+        let ids: Vec<String> = sqlx::query_scalar(
+            "SELECT id FROM user WHERE id > ?1 AND (?2 IS NULL OR profile ->> 'role' = ?2)
+             ORDER BY id LIMIT ?3",
+        )
+        .bind(after.map_or_else(|| "".into(), |user| user.0.clone()))
+        .bind(role.map(str::to_owned))
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+        .fetch_all(&self.readers)
+        .await?;
+        Ok(ids.into_iter().map(Into::into).collect())
+    }
+
+    async fn erase_user(&self, id: &UserId) -> Result<Option<Erased>> {
+        let user = id.clone();
+        let now = self.clock.now();
+        let erased = self
+            .writer
+            .other(move |connection| {
+                let user = user.clone();
+                Box::pin(async move { erase::everywhere(connection, &user, now).await })
+            })
+            .await?;
+        self.people.forget(std::slice::from_ref(id));
+        Ok(erased)
+    }
+
+    async fn put_preferences(&self, id: &UserId, preferences: Preferences) -> Result<()> {
+        let user = id.clone();
+        let body = serde_json::to_string(&preferences).map_err(super::unavailable)?;
+        self.writer
+            .other(move |connection| {
+                let (user, body) = (user.clone(), body.clone());
+                Box::pin(async move {
+                    sqlx::query(
+                        "INSERT INTO preference (user, body) VALUES (?, ?)
+                         ON CONFLICT (user) DO UPDATE SET body = excluded.body",
+                    )
+                    .bind(user.0)
+                    .bind(body)
+                    .execute(connection)
+                    .await?;
+                    Ok(())
+                })
+            })
+            .await?;
+        self.people.forget(std::slice::from_ref(id));
+        Ok(())
+    }
+
+    async fn preferences(&self, id: &UserId) -> Result<Preferences> {
+        let body: Option<String> = sqlx::query_scalar("SELECT body FROM preference WHERE user = ?")
+            .bind(id.0.clone())
+            .fetch_optional(&self.readers)
+            .await?;
+        body.map_or_else(|| Ok(Preferences::default()), |body| preferences(id.as_str(), &body))
+    }
+}
+
+impl SqliteStore {
+    async fn read_people(&self, ids: &[&str]) -> Result<Vec<Arc<Person>>> {
+        let ids = serde_json::Value::from(ids).to_string();
+        let topics: Vec<(String, String)> = sqlx::query_as(
+            "SELECT user, topic FROM subscription WHERE user IN (SELECT value FROM json_each(?))
+             ORDER BY user, topic",
+        )
+        .bind(ids.as_str())
+        .fetch_all(&self.readers)
+        .await?;
+        let mut topics_of: HashMap<String, Vec<TopicName>> = HashMap::new();
+        for (user, topic) in topics {
+            topics_of.entry(user).or_default().push(topic.into());
+        }
+        let rows = sqlx::query(
+            "SELECT id, profile, created_at, updated_at, body FROM user
+             LEFT JOIN preference ON preference.user = user.id
+             WHERE id IN (SELECT value FROM json_each(?))",
+        );
+        let rows = rows.bind(ids.as_str()).fetch_all(&self.readers).await?;
+        let person = |row: &SqliteRow| {
+            let user = read(row)?;
+            let body: Option<String> = row.try_get(4)?;
+            let preferences = match body {
+                Some(body) => preferences(user.id.as_str(), &body)?,
+                None => Preferences::default(),
+            };
+            let topics = topics_of.remove(user.id.as_str()).unwrap_or_default();
+            Ok(Arc::new(Person { user, preferences, topics }))
+        };
+        rows.iter().map(person).collect()
+    }
+}
+
+fn profile(user: &User) -> String {
+    let profile = Profile {
+        username: user.username.clone(),
+        email: user.email.clone(),
+        phone: user.phone.clone(),
+        first_name: user.first_name.clone(),
+        last_name: user.last_name.clone(),
+        locale: user.locale.clone(),
+        time_zone: user.time_zone.clone(),
+        role: user.role.clone(),
+        data: std::borrow::Cow::Borrowed(&user.data),
+    };
+    serde_json::to_string(&profile).unwrap_or_else(|_| "{}".into())
+}
+
+fn read(row: &SqliteRow) -> Result<User> {
+    let id: String = row.try_get(0)?;
+    let text: &str = row.try_get(1)?;
+    let unreadable = |why: &dyn std::fmt::Display| StoreError::Unreadable {
+        noun: "user",
+        id: id.clone(),
+        why: why.to_string(),
+    };
+    let profile: Profile<'_> = serde_json::from_str(text).map_err(|error| unreadable(&error))?;
+    let time = |column| {
+        let millis: i64 = row.try_get(column)?;
+        Timestamp::from_millisecond(millis).map_err(|error| unreadable(&error))
+    };
+    Ok(User {
+        username: profile.username,
+        email: profile.email,
+        phone: profile.phone,
+        first_name: profile.first_name,
+        last_name: profile.last_name,
+        locale: profile.locale,
+        time_zone: profile.time_zone,
+        role: profile.role,
+        data: profile.data.into_owned(),
+        created_at: time(2)?,
+        updated_at: time(3)?,
+        id: id.into(),
+    })
+}
+
+fn preferences(user: &str, body: &str) -> Result<Preferences> {
+    serde_json::from_str(body).map_err(|error| StoreError::Unreadable {
+        noun: "preferences of user",
+        id: user.into(),
+        why: error.to_string(),
+    })
+}
