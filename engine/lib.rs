@@ -24,6 +24,7 @@ pub mod config;
 pub mod workflow;
 pub mod template;
 pub mod store;
+pub mod channel;
 
 // The stages, in the order of the picture.
 
