@@ -27,6 +27,13 @@ pub mod store;
 pub mod channel;
 
 // The stages, in the order of the picture.
+pub mod ingest;
+pub mod plan;
+pub mod auth;
+pub mod receipt;
+pub mod gate;
+pub mod render;
+pub mod dispatch;
 
 // The whole set of files, the whole story of an event, and the page that joins the stages.
 
