@@ -36,5 +36,8 @@ pub mod render;
 pub mod dispatch;
 
 // The whole set of files, the whole story of an event, and the page that joins the stages.
+pub mod check;
+pub mod explain;
+pub mod pipeline;
 
 // What runs it.

@@ -1,0 +1,256 @@
+//! Fields that an event's schema does not have, found before midnight.
+
+use serde_json::Value;
+
+use crate::diagnostic::{Diagnostic, Source, did_you_mean};
+use crate::expression::{Expression, Names};
+use crate::template::Field;
+use crate::workflow::step::Send;
+use crate::workflow::{EventSchemas, StepKind, Who, Workflow};
+
+/// Whether data that fits a schema has a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Presence {
+    Always,
+    Maybe,
+    Never,
+    /// The schema does not say.
+    Unknown,
+}
+
+/// What a template is given by one step of one workflow.
+pub(super) struct Given<'a> {
+    pub(super) workflow: &'a Workflow,
+    pub(super) send: &'a Send,
+    pub(super) events: &'a EventSchemas,
+}
+
+/// Every path of a template, against what a workflow gives it.
+pub(super) fn of_template(
+    given: &Given<'_>,
+    used: &[Field],
+    templates: &[Source],
+    problems: &mut Vec<Diagnostic>,
+) {
+    for field in used {
+        let source = templates.iter().find(|source| source.path() == &*field.place.path);
+        // One `{{#if x}}` in the file stands for all readings of `x` in it.
+        let guards = |other: &Field| {
+            other.optional && other.path == field.path && other.place.path == field.place.path
+        };
+        let guarded = used.iter().any(guards);
+        problems.extend(source.and_then(|source| given.one_field(source, field, guarded)));
+    }
+}
+
+impl Given<'_> {
+    fn one_field(&self, source: &Source, field: &Field, guarded: bool) -> Option<Diagnostic> {
+        let Self { workflow, send, events } = *self;
+        let path: Vec<&str> = field.path.split('.').collect();
+        let start = source.offset(field.place.line, field.place.column);
+        let span = start..start + field.path.len();
+        let error =
+            |message: String| Diagnostic::error(source, "template.field", span.clone(), message);
+        match path.as_slice() {
+            ["event", "data", rest @ ..] if !rest.is_empty() => {
+                let dotted = &field.path;
+                match presence(workflow, events, rest) {
+                    Presence::Never => {
+                        let message = format!("{} has no field `{dotted}`", subject(workflow));
+                        Some(suggest(error(message), workflow, events, rest))
+                    }
+                    Presence::Maybe if !guarded => {
+                        let message = format!("`{dotted}` may be missing");
+                        let code = "template.optional";
+                        let problem = Diagnostic::warning(source, code, span.clone(), message);
+                        Some(problem.hint(format!(
+                            "guard it with `{{{{#if {dotted}}}}}` or `{{{{default {dotted} \"…\"}}}}`"
+                        )))
+                    }
+                    _ => None,
+                }
+            }
+            ["data", name, ..] if !guarded && !send.data.iter().any(|(given, _)| given == name) => {
+                let names = send.data.iter().map(|(name, _)| name.as_str());
+                let message = format!("the step in {} gives no `data.{name}`", send.place);
+                Some(error(message).suggest(name, names))
+            }
+            [root, name, ..] => {
+                let known = Names::fields(root)?;
+                let message = format!("`{root}` has no field `{name}`");
+                (!known.contains(name)).then(|| error(message).suggest(name, known.iter().copied()))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Every path under `event.data` of a workflow's expressions.
+pub(super) fn of_expressions(
+    workflow: &Workflow,
+    source: &Source,
+    events: &EventSchemas,
+    problems: &mut Vec<Diagnostic>,
+) {
+    for expression in expressions(workflow) {
+        for reference in expression.references() {
+            let path: Vec<&str> = reference.path.iter().map(String::as_str).collect();
+            let ["event", "data", rest @ ..] = path.as_slice() else {
+                continue;
+            };
+            if rest.is_empty() || presence(workflow, events, rest) != Presence::Never {
+                continue;
+            }
+            let at = place(source, expression, &path.join("."));
+            let message = format!("{} has no field `{}`", subject(workflow), path.join("."));
+            let problem = Diagnostic::error(source, "expression.field", at, message);
+            problems.push(suggest(problem, workflow, events, rest));
+        }
+    }
+}
+
+fn expressions(workflow: &Workflow) -> Vec<&Expression> {
+    let mut found: Vec<&Expression> = Vec::new();
+    found.extend(workflow.condition.iter().chain(&workflow.key));
+    found.extend(workflow.priority.iter().filter_map(|rule| rule.condition.as_ref()));
+    for rule in &workflow.recipients {
+        found.extend(&rule.condition);
+        match &rule.who {
+            Who::User(who) | Who::Topic(who) | Who::List(who) | Who::Contact(who) => {
+                found.push(who)
+            }
+            Who::Role(_) | Who::Everyone => {}
+        }
+    }
+    for step in workflow.all_steps() {
+        found.extend(&step.condition);
+        match &step.kind {
+            StepKind::Send(send) => {
+                found.extend(send.condition.iter().chain(&send.to));
+                found.extend(send.data.iter().map(|(_, value)| value));
+            }
+            StepKind::Branch(branch) => {
+                found.extend(branch.arms.iter().filter_map(|arm| arm.condition.as_ref()));
+            }
+            StepKind::Set(variables) => found.extend(variables.0.iter().map(|(_, value)| value)),
+            StepKind::Delay(delay) => found.extend(delay.expressions()),
+            _ => {}
+        }
+    }
+    found
+}
+
+/// Where a path of an expression stands in the file: on the expression's line or below.
+fn place(source: &Source, expression: &Expression, path: &str) -> std::ops::Range<usize> {
+    let line = expression.place().rsplit(':').next().and_then(|line| line.parse().ok());
+    let from = source.offset(line.unwrap_or(1), 1);
+    let found = source.text()[from..].find(path).map(|at| from + at);
+    found.map_or(from..from, |at| at..at + path.len())
+}
+
+/// The best that any event of the workflow can offer.
+fn presence(workflow: &Workflow, events: &EventSchemas, path: &[&str]) -> Presence {
+    let mut best = None;
+    for name in started_by(workflow, events) {
+        let Some(schema) = events.schema(name) else {
+            return Presence::Unknown;
+        };
+        let here = in_schema(schema, schema, path);
+        best = Some(match (best, here) {
+            (None, here) => here,
+            (Some(Presence::Unknown), _) | (_, Presence::Unknown) => Presence::Unknown,
+            (Some(before), here) if before == here => here,
+            // One event has it and another has not.
+            _ => Presence::Maybe,
+        });
+    }
+    best.unwrap_or(Presence::Unknown)
+}
+
+/// The events that start a workflow, as far as files know them.
+fn started_by<'a>(workflow: &'a Workflow, events: &'a EventSchemas) -> Vec<&'a str> {
+    let mut names = Vec::new();
+    for pattern in &workflow.on {
+        match pattern.is_glob() {
+            true => names.extend(events.names().filter(|name| pattern.matches(name))),
+            false => names.push(pattern.as_str()),
+        }
+    }
+    names
+}
+
+fn in_schema(root: &Value, schema: &Value, path: &[&str]) -> Presence {
+    let Some((name, rest)) = path.split_first() else {
+        return Presence::Always;
+    };
+    let schema = resolve(root, schema);
+    let combined = ["allOf", "anyOf", "oneOf", "if", "$ref", "$dynamicRef"];
+    if combined.iter().any(|keyword| schema.get(keyword).is_some()) {
+        return Presence::Unknown;
+    }
+    if let (Some(items), Ok(_)) = (schema.get("items"), name.parse::<usize>()) {
+        return match in_schema(root, items, rest) {
+            Presence::Always => Presence::Maybe,
+            other => other,
+        };
+    }
+    let Some(properties) = schema.get("properties") else {
+        return Presence::Unknown;
+    };
+    let Some(property) = properties.get(name) else {
+        let open = schema.get("patternProperties").is_some()
+            || schema.get("additionalProperties").is_some_and(|more| more != &Value::Bool(false));
+        return if open { Presence::Unknown } else { Presence::Never };
+    };
+    let required = schema.get("required").and_then(Value::as_array);
+    let required = required.is_some_and(|names| names.iter().any(|other| other == name));
+    match in_schema(root, property, rest) {
+        Presence::Always if !required => Presence::Maybe,
+        other => other,
+    }
+}
+
+/// A local `$ref` followed, once.
+fn resolve<'a>(root: &'a Value, schema: &'a Value) -> &'a Value {
+    let pointer = schema.get("$ref").and_then(Value::as_str).and_then(|to| to.strip_prefix('#'));
+    pointer.and_then(|pointer| root.pointer(pointer)).unwrap_or(schema)
+}
+
+fn suggest(
+    problem: Diagnostic,
+    workflow: &Workflow,
+    events: &EventSchemas,
+    path: &[&str],
+) -> Diagnostic {
+    let mut names: Vec<&str> = Vec::new();
+    for event in started_by(workflow, events) {
+        let Some(root) = events.schema(event) else {
+            continue;
+        };
+        let mut schema = resolve(root, root);
+        for (index, name) in path.iter().enumerate() {
+            let Some(properties) = schema.get("properties").and_then(Value::as_object) else {
+                break;
+            };
+            match properties.get(*name) {
+                Some(deeper) => schema = resolve(root, deeper),
+                None => {
+                    let keys = properties.keys().map(String::as_str);
+                    if let Some(near) = did_you_mean(path[index], keys) {
+                        names.push(near);
+                    }
+                    break;
+                }
+            }
+        }
+    }
+    match names.first() {
+        Some(near) => problem.hint(format!("did you mean `{near}`?")),
+        None => problem,
+    }
+}
+
+fn subject(workflow: &Workflow) -> String {
+    let names: Vec<String> = workflow.on.iter().map(|on| format!("`{on}`")).collect();
+    names.join(", ")
+}
