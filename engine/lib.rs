@@ -41,3 +41,8 @@ pub mod explain;
 pub mod pipeline;
 
 // What runs it.
+pub mod job;
+pub mod relay;
+pub mod api;
+pub mod node;
+pub mod cli;

@@ -1,0 +1,113 @@
+//! What an operator's probes ask, and the outbox of `dev`.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::extract::{self, ConnectInfo, FromRequestParts, Request};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::caller::Machine;
+use super::problem::{Problem, ProblemDocument};
+use super::{Api, Outbox, State};
+use crate::auth::Scope;
+use crate::store::QueueName;
+
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct Health {
+    /// `ok`, or `unavailable`.
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    checks: Option<Checks>,
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct Checks {
+    store: bool,
+    queue: bool,
+    plugins: bool,
+}
+
+#[utoipa::path(
+    get, path = "/healthz", tag = "operation", security(()),
+    responses((status = 200, description = "The process lives", body = Health)),
+)]
+pub async fn live() -> axum::Json<Health> {
+    axum::Json(Health { status: "ok", checks: None })
+}
+
+#[utoipa::path(
+    get, path = "/readyz", tag = "operation", security(()),
+    responses(
+        (status = 200, description = "Store, queue and plugins serve", body = Health),
+        (status = 503, description = "One of them does not", body = Health),
+    ),
+)]
+pub async fn ready(extract::State(api): Api) -> (StatusCode, axum::Json<Health>) {
+    let readiness = api.catalog.readiness();
+    let checks = Checks {
+        store: api.store.next_due(QueueName::Messages).await.is_ok(),
+        queue: readiness.queue,
+        plugins: readiness.plugins,
+    };
+    let ready = checks.store && checks.queue && checks.plugins;
+    let (code, status) = if ready {
+        (StatusCode::OK, "ok")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "unavailable")
+    };
+    (code, axum::Json(Health { status, checks: Some(checks) }))
+}
+
+#[utoipa::path(
+    get, path = "/metrics", tag = "operation",
+    description = "Prometheus. Callers on this machine need no key.",
+    responses((status = 200, description = "The text format", body = String)),
+)]
+pub async fn metrics(extract::State(api): Api, request: Request) -> Result<Response, Problem> {
+    let (mut parts, _) = request.into_parts();
+    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+    if !peer.is_some_and(|ConnectInfo(peer)| peer.ip().to_canonical().is_loopback()) {
+        Machine::from_request_parts(&mut parts, &api).await?.needs(Scope::AdminRead)?;
+    }
+    let Some(metrics) = &api.metrics else { return Err(Problem::no_such_path("/metrics")) };
+    let kind = "text/plain; version=0.0.4; charset=utf-8";
+    Ok(([(header::CONTENT_TYPE, kind)], metrics.render()).into_response())
+}
+
+#[utoipa::path(
+    get, path = "/dev/outbox", tag = "dev", description = "`dev` only; oldest first.",
+    responses(
+        (status = 200, description = "What the capture provider holds", body = [Object]),
+        (status = 404, description = "This is not `dev`", body = ProblemDocument),
+    ),
+)]
+pub async fn outbox(
+    extract::State(api): Api,
+    machine: Machine,
+) -> Result<axum::Json<Vec<Value>>, Problem> {
+    machine.needs(Scope::MessagesRead)?;
+    Ok(axum::Json(captured(&api)?.list()))
+}
+
+#[utoipa::path(
+    delete, path = "/dev/outbox", tag = "dev", description = "`dev` only.",
+    responses(
+        (status = 204, description = "It is empty"),
+        (status = 404, description = "This is not `dev`", body = ProblemDocument),
+    ),
+)]
+pub async fn clear_outbox(
+    extract::State(api): Api,
+    machine: Machine,
+) -> Result<StatusCode, Problem> {
+    machine.needs(Scope::MessagesWrite)?;
+    captured(&api)?.clear();
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn captured(api: &State) -> Result<&Arc<dyn Outbox>, Problem> {
+    api.outbox.as_ref().ok_or_else(|| Problem::no_such_path("/dev/outbox"))
+}

@@ -1,0 +1,182 @@
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use serde_json::{Value, json};
+
+use super::report::{Delivery, Rate, Stopwatch, quantile};
+use super::sink::Sink;
+use super::stage::{BODY, Stage};
+use super::{Bench, LONGEST};
+use crate::cli::Failure;
+
+/// Arrays on their way at once: enough that planning and writing overlap.
+const ARRAYS: usize = 8;
+
+/// Renders and posts, with as many requests under way as the provider may have.
+pub(super) async fn bare(bench: &Bench, sink: &Sink) -> Result<Rate, Failure> {
+    let mut templates = handlebars::Handlebars::new();
+    templates.register_template_string("body", BODY).map_err(Failure::service)?;
+    let templates = Arc::new(templates);
+    let http = client(bench.concurrency)?;
+    let url = sink.url();
+    let count = bench.events;
+    sink.expect(count);
+    let watch = Stopwatch::start();
+    let workers = (0..bench.concurrency).map(|worker| {
+        let users = bench.users;
+        let (templates, http, url) = (templates.clone(), http.clone(), url.clone());
+        let numbers = (worker..count).step_by(bench.concurrency);
+        tokio::spawn(async move {
+            for n in numbers {
+                let data =
+                    json!({"event": {"data": data(n, users)}, "recipient": {"first_name": "Ada"}});
+                let body = templates.render("body", &data).map_err(Failure::service)?;
+                let sent = http.post(&url).header("content-type", "text/html").body(body).send();
+                let reply = sent.await.map_err(Failure::service)?;
+                reply.bytes().await.map_err(Failure::service)?;
+            }
+            Ok::<(), Failure>(())
+        })
+    });
+    for worker in workers.collect::<Vec<_>>() {
+        worker.await.map_err(Failure::service)??;
+    }
+    Ok(watch.per_event(count))
+}
+
+/// Events of one recipient and one HTTP provider, accepted in arrays while they are delivered.
+pub(super) async fn http(bench: &Bench, stage: &Stage, sink: &Sink) -> Result<Delivery, Failure> {
+    sink.expect(bench.events);
+    let watch = Stopwatch::start();
+    let (accepted, sent_at) = arrays(bench, stage, "bench.http", || sink.now()).await?;
+    tokio::time::timeout(LONGEST, sink.all()).await.map_err(Failure::service)?;
+    let delivered = watch.per_event(bench.events);
+    let mut latencies: Vec<Duration> = (0..bench.events)
+        .filter_map(|n| Some(sink.arrival(n)?.saturating_sub(*sent_at.get(n / bench.array)?)))
+        .collect();
+    Ok(Delivery {
+        events: bench.events,
+        accepted,
+        delivered,
+        p50_ms: quantile(&mut latencies, 0.5),
+        p99_ms: quantile(&mut latencies, 0.99),
+        sent_rows: stage.settled("bench-http", bench.events).await?,
+    })
+}
+
+/// Events for the inboxes of all users, one of whom is connected.
+pub(super) async fn in_app(bench: &Bench, stage: &Stage) -> Result<Delivery, Failure> {
+    let mine = bench.events.div_ceil(bench.users);
+    let reader = stage.reader(mine).await?;
+    let began = Instant::now();
+    let watch = Stopwatch::start();
+    let (accepted, sent_at) = arrays(bench, stage, "bench.in_app", || began.elapsed()).await?;
+    let sent_rows = stage.settled("bench-in-app", bench.events).await?;
+    let delivered = watch.per_event(bench.events);
+    let arrivals = reader.frames(LONGEST).await?;
+    let mut latencies: Vec<Duration> = arrivals
+        .iter()
+        .enumerate()
+        .filter_map(|(place, (_, at))| {
+            let sent = sent_at.get(place * bench.users / bench.array)?;
+            Some(at.duration_since(began).saturating_sub(*sent))
+        })
+        .collect();
+    Ok(Delivery {
+        events: bench.events,
+        accepted,
+        delivered,
+        p50_ms: quantile(&mut latencies, 0.5),
+        p99_ms: quantile(&mut latencies, 0.99),
+        sent_rows,
+    })
+}
+
+/// Accepts of events that nobody wants, one a request, on all connections.
+pub(super) async fn singles(bench: &Bench, stage: &Stage) -> Result<Rate, Failure> {
+    let http = client(bench.connections)?;
+    let watch = Stopwatch::start();
+    let workers = (0..bench.connections).map(|worker| {
+        let users = bench.users;
+        let (http, url, key) = (http.clone(), stage.url("/v1/events"), stage.key.clone());
+        let numbers = (worker..bench.events).step_by(bench.connections);
+        tokio::spawn(async move {
+            for n in numbers {
+                let event = json!({"name": "bench.single", "data": data(n, users)});
+                post(&http, &url, &key, &event).await?;
+            }
+            Ok::<(), Failure>(())
+        })
+    });
+    for worker in workers.collect::<Vec<_>>() {
+        worker.await.map_err(Failure::service)??;
+    }
+    Ok(watch.per_event(bench.events))
+}
+
+/// Posts all events in arrays, some requests at once. Answers the rate of their accepting, and
+/// when each array was sent.
+async fn arrays(
+    bench: &Bench,
+    stage: &Stage,
+    name: &str,
+    now: impl Fn() -> Duration,
+) -> Result<(f64, Vec<Duration>), Failure> {
+    let http = client(ARRAYS)?;
+    let url = stage.url("/v1/events");
+    let began = Instant::now();
+    let mut sent_at = Vec::new();
+    let mut under_way = FuturesUnordered::new();
+    let mut first = 0;
+    while first < bench.events {
+        let last = (first + bench.array).min(bench.events);
+        let events: Vec<Value> =
+            (first..last).map(|n| json!({"name": name, "data": data(n, bench.users)})).collect();
+        sent_at.push(now());
+        let (http, url, key) = (http.clone(), url.clone(), stage.key.clone());
+        under_way.push(async move { post(&http, &url, &key, &Value::from(events)).await });
+        first = last;
+        while under_way.len() >= ARRAYS {
+            under_way.next().await.transpose()?;
+        }
+    }
+    while let Some(done) = under_way.next().await {
+        done?;
+    }
+    Ok((bench.events as f64 / began.elapsed().as_secs_f64(), sent_at))
+}
+
+async fn post(http: &reqwest::Client, url: &str, key: &str, body: &Value) -> Result<(), Failure> {
+    let reply =
+        http.post(url).bearer_auth(key).json(body).send().await.map_err(Failure::service)?;
+    let status = reply.status();
+    let text = reply.bytes().await.map_err(Failure::service)?;
+    if status != reqwest::StatusCode::ACCEPTED {
+        let text = String::from_utf8_lossy(&text);
+        return Err(Failure::Service(format!("an accept was answered {status}: {text}")));
+    }
+    Ok(())
+}
+
+/// About 300 bytes of an order.
+fn data(n: usize, users: usize) -> Value {
+    json!({
+        "n": n,
+        "user_id": n % users,
+        "order": format!("A-{n:08}"),
+        "total": 129.5,
+        "currency": "EUR",
+        "items": [
+            {"name": "A lamp with a long name & a <tag>", "quantity": 1},
+            {"name": "Two chairs", "quantity": 2},
+        ],
+        "note": "Please leave it with the neighbours if nobody opens.",
+    })
+}
+
+fn client(connections: usize) -> Result<reqwest::Client, Failure> {
+    crate::egress::use_ring();
+    reqwest::Client::builder().pool_max_idle_per_host(connections).build().map_err(Failure::service)
+}

@@ -1,0 +1,195 @@
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt;
+use serde_json::{Map, Value, json};
+use tokio::net::TcpListener;
+
+use super::Bench;
+use super::sink::Sink;
+use crate::auth;
+use crate::cli::Failure;
+use crate::cli::migrate::in_full;
+use crate::clock::Clock;
+use crate::config::{Channel, Config, Environment, Provider, Secret, loopback};
+use crate::model::{MessageStatus, Preferences, User, UserId};
+use crate::node::{Node, Setup};
+use crate::store::{Keys, MessageQuery, Messages, Users};
+
+/// About 1 kB of HTML with what the event and the recipient bring. The comment tells the sink
+/// which event it is.
+pub(super) const BODY: &str = include_str!("stage/body.hbs");
+const HTTP: &str = include_str!("stage/bench-http.yaml");
+const IN_APP: &str = include_str!("stage/bench-in-app.yaml");
+const ENTRY: &str = include_str!("stage/in_app.hbs");
+/// Signs development tokens of this run alone.
+const SECRET: &str = "a secret of the benchmark's own";
+
+/// An installation of the benchmark's own: a node on durable SQLite in a temporary folder.
+pub(super) struct Stage {
+    node: Node,
+    folder: PathBuf,
+    pub key: String,
+}
+
+/// A connected user's end of the relay.
+pub(super) struct Reader {
+    frames: tokio::task::JoinHandle<Vec<(u64, Instant)>>,
+}
+
+impl Stage {
+    pub async fn set(bench: &Bench, sink: &Sink) -> Result<Self, Failure> {
+        let folder = std::env::temp_dir().join(format!("nuncio-bench-{}", std::process::id()));
+        write(&folder).map_err(|error| Failure::Input(format!("{}: {error}", folder.display())))?;
+        let listener = TcpListener::bind(loopback(0)).await.map_err(Failure::service)?;
+        let config = config(bench, sink, &folder);
+        let environment = Environment::default();
+        let cache = folder.join("plugins");
+        let compiler = crate::cli::compiler();
+        let setup = Setup { config, environment, cache, compiler, listener, dev: false };
+        let node = Node::start(setup).await.map_err(|error| Failure::Service(in_full(&error)))?;
+        let clock = Clock::system();
+        let (key, kept) = auth::issue(&clock, "bench", vec!["*".into()]);
+        node.store().put_key(&kept).await.map_err(Failure::service)?;
+        users(&node, bench.users, &clock).await?;
+        Ok(Self { node, folder, key })
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.node.address())
+    }
+
+    /// Waits until `wanted` messages of a workflow are in their final state, and counts them.
+    pub async fn settled(&self, workflow: &str, wanted: usize) -> Result<u64, Failure> {
+        let query = MessageQuery {
+            status: Some(MessageStatus::Sent),
+            workflow: Some(workflow.into()),
+            ..MessageQuery::default()
+        };
+        let count = async {
+            loop {
+                let sent = self.node.store().count_messages(&query).await?;
+                if sent >= wanted as u64 {
+                    return Ok::<u64, crate::store::StoreError>(sent);
+                }
+                Clock::system().sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let counted =
+            tokio::time::timeout(super::LONGEST, count).await.map_err(Failure::service)?;
+        counted.map_err(Failure::service)
+    }
+
+    /// Connects user 0 and notes when each notification comes.
+    pub async fn reader(&self, wanted: usize) -> Result<Reader, Failure> {
+        let grant = auth::Grant {
+            sub: "0".into(),
+            role: None,
+            orgs: Vec::new(),
+            lifetime: Duration::from_secs(3600),
+        };
+        let token = auth::mint(&grant, SECRET, &crate::config::Auth::default(), &Clock::system());
+        let token = token.ok_or_else(|| Failure::Service("no token could be made".into()))?;
+        let url = format!("ws://{}/ws/notifications/0/?token={token}", self.node.address());
+        let (mut socket, _) =
+            tokio_tungstenite::connect_async(url).await.map_err(Failure::service)?;
+        let frames = tokio::spawn(async move {
+            let mut arrived = Vec::with_capacity(wanted);
+            while arrived.len() < wanted
+                && let Some(Ok(message)) = socket.next().await
+            {
+                let text = message.to_text().unwrap_or_default();
+                let frame: Value = serde_json::from_str(text).unwrap_or_default();
+                if frame["type"] == "new_notification" {
+                    arrived.push((frame["seq"].as_u64().unwrap_or_default(), Instant::now()));
+                }
+            }
+            arrived
+        });
+        Ok(Reader { frames })
+    }
+
+    /// Stops the node and removes what it wrote.
+    pub async fn strike(self) {
+        self.node.stop().await;
+        if let Err(error) = std::fs::remove_dir_all(&self.folder) {
+            eprintln!("{} could not be removed: {error}", self.folder.display());
+        }
+    }
+}
+
+impl Reader {
+    /// All that was waited for, in the order of arrival.
+    pub async fn frames(self, longest: Duration) -> Result<Vec<(u64, Instant)>, Failure> {
+        let arrived = tokio::time::timeout(longest, self.frames).await;
+        arrived.map_err(Failure::service)?.map_err(Failure::service)
+    }
+}
+
+fn write(folder: &std::path::Path) -> std::io::Result<()> {
+    let files = [
+        ("workflows/bench/bench-http.yaml", HTTP),
+        ("workflows/bench/bench-in-app.yaml", IN_APP),
+        ("templates/bench/body/webhook.hbs", BODY),
+        ("templates/bench/body/in_app.hbs", ENTRY),
+    ];
+    for (path, content) in files {
+        let path = folder.join(path);
+        std::fs::create_dir_all(path.parent().unwrap_or(folder))?;
+        std::fs::write(path, content)?;
+    }
+    Ok(())
+}
+
+fn config(bench: &Bench, sink: &Sink, folder: &std::path::Path) -> Config {
+    let mut config = Config::default();
+    config.store.url = format!("sqlite:{}", folder.join("nuncio.db").display());
+    config.engine.root = folder.to_owned();
+    config.engine.workers = bench.concurrency * 4;
+    config.auth.secret = Some(Secret::Text(SECRET.into()));
+    let settings: Map<String, Value> = Map::from_iter([("url".to_owned(), json!(sink.url()))]);
+    let provider = Provider {
+        plugin: "webhook".into(),
+        settings,
+        secrets: BTreeMap::from([(
+            "signing".into(),
+            Secret::Text("c2VjcmV0IG9mIHRoZSBiZW5jaG1hcms=".into()),
+        )]),
+        rate: None,
+        concurrency: bench.concurrency,
+        on_unknown: None,
+    };
+    config.providers.insert("sink".into(), provider);
+    config.channels.insert("webhook".into(), Channel { providers: vec!["sink".into()] });
+    config
+}
+
+/// Users with preferences of their own, as a real inbox has.
+async fn users(node: &Node, count: usize, clock: &Clock) -> Result<(), Failure> {
+    let now = clock.now();
+    let user = |n: usize| User {
+        id: UserId::from(n.to_string()),
+        username: Some(format!("user{n}")),
+        email: Some(format!("user{n}@example.test")),
+        phone: None,
+        first_name: Some("Ada".into()),
+        last_name: Some("Lovelace".into()),
+        locale: Some("en".into()),
+        time_zone: Some("Africa/Tunis".into()),
+        role: None,
+        data: Map::new(),
+        created_at: now,
+        updated_at: now,
+    };
+    let all = (0..count).map(user).collect();
+    node.store().put_users(all).await.map_err(Failure::service)?;
+    let mut chosen = Preferences::default();
+    let channels = BTreeMap::from([("in_app".into(), true), ("webhook".into(), true)]);
+    chosen.notification_types.insert("bench".into(), channels);
+    for n in 0..count {
+        let id = UserId::from(n.to_string());
+        node.store().put_preferences(&id, chosen.clone()).await.map_err(Failure::service)?;
+    }
+    Ok(())
+}

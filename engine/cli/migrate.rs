@@ -1,0 +1,37 @@
+use clap::Args;
+
+use super::{Done, Failure, block_on};
+use crate::clock::Clock;
+use crate::store::sqlite::SqliteStore;
+
+/// Brings the store's tables up to date.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  nuncio migrate --config nuncio.toml")]
+pub(super) struct Migrate {
+    #[command(flatten)]
+    config: super::config::Source,
+}
+
+impl Migrate {
+    pub fn run(self) -> Done {
+        let config = self.config.load()?.config;
+        block_on(Some(1), async {
+            let store = SqliteStore::open(&config.store.url, Clock::system()).await;
+            let store = store.map_err(|error| Failure::Service(in_full(&error)))?;
+            store.close().await;
+            eprintln!("{} is up to date", config.store.url);
+            Ok(())
+        })?
+    }
+}
+
+/// An error with what it came from.
+pub(super) fn in_full(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(&format!(": {cause}"));
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,309 @@
+//! The composition root: a configuration in, a running node out, and the order in which it stops.
+//!
+//! ```text
+//! store ─▶ channels ─▶ catalog ─▶ relay ─▶ pipeline ─▶ recovery ─▶ jobs ─▶ HTTP
+//! ```
+
+mod channels;
+mod reload;
+mod view;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::api;
+use crate::auth::{AuthError, KeyMaterial, KeyRing, Verifier};
+use crate::channel::Channel;
+use crate::channel::capture::Capture;
+use crate::channel::wasm::{self, LoadError, ProviderError};
+use crate::check::{self, Catalog};
+use crate::clock::Clock;
+use crate::config::{AllowPrivate, Config, Environment, SecretError};
+use crate::diagnostic::Diagnostic;
+use crate::dispatch::Dispatch;
+use crate::egress::{self, Egress};
+use crate::job::{Jobs, Settings};
+use crate::pipeline::{Pipeline, Rules};
+use crate::relay::{self, Hub, Relay};
+use crate::store::sqlite::SqliteStore;
+use crate::store::{Recovered, Store, StoreError};
+use crate::telemetry::Metrics;
+use view::{Captured, View};
+
+pub use channels::known as known_channels;
+pub use reload::Reloaded;
+
+/// Work still going on at a stop is waited for this long.
+const GRACE: Duration = Duration::from_secs(25);
+
+/// Clients are sent away over this time, so that they do not come back all at once.
+const SPREAD: Duration = Duration::from_secs(3);
+
+/// What a node is started with.
+pub struct Setup {
+    pub config: Config,
+    pub environment: Environment,
+    /// For what may be made anew: compiled plugins.
+    pub cache: PathBuf,
+    /// Where plugins are compiled: in this process, it keeps what the compiler leaves.
+    pub compiler: wasm::Compiler,
+    pub listener: TcpListener,
+    /// A laptop's node: what no configured provider takes goes to the outbox, and files with
+    /// errors do not keep it from starting.
+    pub dev: bool,
+}
+
+/// A running node.
+pub struct Node {
+    address: SocketAddr,
+    pipeline: Arc<Pipeline>,
+    store: SqliteStore,
+    view: Arc<View>,
+    hub: Arc<Hub>,
+    jobs: Jobs,
+    serving: JoinHandle<std::io::Result<()>>,
+    stop: CancellationToken,
+    recovered: Recovered,
+    problems: Vec<Diagnostic>,
+}
+
+/// Why a node does not start. Nothing is left running.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    #[error("store.url `{0}` is none that this build opens: write it as `sqlite:PATH`")]
+    StoreUrl(String),
+    #[error("the store cannot be opened")]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Plugin(LoadError),
+    #[error(transparent)]
+    Provider(ProviderError),
+    #[error("{key} cannot be read")]
+    Secret { key: String, source: SecretError },
+    #[error(transparent)]
+    Auth(#[from] AuthError),
+    #[error("{what} `{}` cannot be read", .path.display())]
+    File { what: &'static str, path: PathBuf, source: std::io::Error },
+    #[error("egress: {0}")]
+    Egress(String),
+    #[error("the workflows have errors")]
+    Files(Vec<Diagnostic>),
+    #[error("the address cannot be listened on")]
+    Listen(#[source] std::io::Error),
+    #[error("metrics cannot be recorded")]
+    Metrics(#[from] crate::telemetry::TelemetryError),
+}
+
+impl Node {
+    /// Starts everything; when it returns, the node answers requests and works its queue.
+    pub async fn start(setup: Setup) -> Result<Self, StartError> {
+        let Setup { config, environment, cache, compiler, listener, dev } = setup;
+        let clock = Clock::system();
+        let address = listener.local_addr().map_err(StartError::Listen)?;
+        if !config.store.url.starts_with("sqlite:") {
+            return Err(StartError::StoreUrl(config.store.url));
+        }
+        let store = SqliteStore::open(&config.store.url, clock.clone()).await?;
+        let shared: Arc<dyn Store> = Arc::new(store.clone());
+
+        let Outlets { dispatch, view, capture } =
+            outlets(&config, &environment, (&cache, compiler), &clock, dev).await?;
+
+        let (catalog, problems) = catalog(&config, &view, dev)?;
+        let keys = Arc::new(KeyRing::new(shared.clone(), clock.clone()));
+        let material = key_material(&config, &environment)?;
+        let tokens = Arc::new(Verifier::new(&config.auth, material, clock.clone())?);
+        let hub = Arc::new(Hub::new(&config.relay, clock.clone()));
+        let rules = Rules {
+            retry: config.engine.retry.clone(),
+            strict_events: config.engine.strict_events,
+        };
+        let pipeline = Arc::new(Pipeline::new(
+            clock.clone(),
+            shared.clone(),
+            catalog.clone(),
+            dispatch,
+            hub.clone(),
+            rules,
+        ));
+        pipeline.use_catalog(catalog).await?;
+        view.follow(&pipeline);
+        let recovered = pipeline.recover(true).await?;
+        let settings =
+            Settings { workers: config.engine.workers, lease: config.engine.lease.0, grace: GRACE };
+        let node: uuid::Uuid = clock.id();
+        let jobs = Jobs::start(&format!("node-{}", node.simple()), &pipeline, settings);
+
+        let metrics = Metrics::install()?;
+        let relay = Relay {
+            hub: hub.clone(),
+            store: shared.clone(),
+            tokens: tokens.clone(),
+            clock: clock.clone(),
+            limits: config.relay.clone(),
+            server: config.server.clone(),
+            epoch: store.epoch(),
+        };
+        let parts = api::Parts {
+            store: shared,
+            pipeline: pipeline.clone(),
+            publish: hub.clone(),
+            clock: clock.clone(),
+            keys,
+            tokens,
+            server: config.server.clone(),
+            time_zone: config.engine.time_zone.clone(),
+            metrics: Some(metrics.clone()),
+            outbox: dev.then(|| Arc::new(Captured(capture)) as Arc<dyn api::Outbox>),
+            catalog: view.clone(),
+        };
+        let router = api::router(parts).merge(relay::router(Arc::new(relay)));
+        let stop = CancellationToken::new();
+        let serving = serve(listener, router, metrics, clock, stop.clone());
+        view.ready();
+        Ok(Self { address, pipeline, store, view, hub, jobs, serving, stop, recovered, problems })
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub fn store(&self) -> &SqliteStore {
+        &self.store
+    }
+
+    pub fn view(&self) -> &View {
+        &self.view
+    }
+
+    /// What the last crash, if there was one, left behind.
+    pub fn recovered(&self) -> Recovered {
+        self.recovered
+    }
+
+    /// What is wrong with the files that were found at the start.
+    pub fn problems(&self) -> &[Diagnostic] {
+        &self.problems
+    }
+
+    /// Reads the files again. A set with an error is refused whole, and the old one stays.
+    pub async fn reload(&self) -> Result<Reloaded, StoreError> {
+        reload::reload(&self.pipeline, &self.view).await
+    }
+
+    /// Stops in order: no more requests, no more claims, what goes on is waited for, clients are
+    /// sent away, the file is closed.
+    pub async fn stop(self) {
+        self.view.stopping();
+        self.stop.cancel();
+        self.hub.close(SPREAD).await;
+        self.jobs.stop().await;
+        let serving = self.serving;
+        if tokio::time::timeout(GRACE, serving).await.is_err() {
+            tracing::warn!("requests were still going on at the end of the grace");
+        }
+        self.store.close().await;
+    }
+}
+
+/// The ways out of a node, as configured.
+struct Outlets {
+    dispatch: Dispatch,
+    view: Arc<View>,
+    /// `dev` only: what goes to the outbox instead of out.
+    capture: Capture,
+}
+
+async fn outlets(
+    config: &Config,
+    environment: &Environment,
+    (cache, compiler): (&Path, wasm::Compiler),
+    clock: &Clock,
+    dev: bool,
+) -> Result<Outlets, StartError> {
+    let egress = Egress::new(&policy(config)?).map_err(|e| StartError::Egress(e.to_string()))?;
+    let timeout = config.engine.attempt_timeout.0;
+    let limits = wasm::Limits { wall: timeout, ..Default::default() };
+    let host = wasm::Host::new(cache, clock.clone(), egress, limits, compiler);
+    let host = host.map_err(StartError::Plugin)?;
+    let (mut installed, about) = channels::install(config, environment, &host).await?;
+    let capture = Capture::default();
+    let fallback = dev.then(|| channels::captured(&capture, capture.traits().clone()));
+    if dev {
+        channels::capture_the_rest(&mut installed, &capture);
+    }
+    let view = View::new(&installed, about, config.engine.root.clone());
+    let dispatch = Dispatch::new(installed, fallback, clock.clone(), timeout);
+    Ok(Outlets { dispatch, view, capture })
+}
+
+/// The set of files in force at the start, and what is wrong with them. In `dev` a set with errors
+/// gives place to none.
+fn catalog(
+    config: &Config,
+    view: &View,
+    dev: bool,
+) -> Result<(Arc<Catalog>, Vec<Diagnostic>), StartError> {
+    let loaded = check::load(&config.engine.root, &view.traits());
+    match loaded.catalog {
+        Some(catalog) => Ok((catalog, loaded.diagnostics)),
+        None if dev => Ok((Arc::default(), loaded.diagnostics)),
+        None => Err(StartError::Files(loaded.diagnostics)),
+    }
+}
+
+fn serve(
+    listener: TcpListener,
+    router: Router,
+    metrics: Metrics,
+    clock: Clock,
+    stop: CancellationToken,
+) -> JoinHandle<std::io::Result<()>> {
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    tokio::spawn(async move {
+        let stopped = async move { stop.cancelled().await };
+        tokio::select! {
+            served = axum::serve(listener, service).with_graceful_shutdown(stopped) => served,
+            () = metrics.upkeep(&clock) => Ok(()),
+        }
+    })
+}
+
+fn policy(config: &Config) -> Result<egress::Policy, StartError> {
+    let ca = match &config.egress.ca {
+        Some(path) => Some(read("egress.ca", path)?),
+        None => None,
+    };
+    let allow_private = match &config.egress.allow_private {
+        AllowPrivate::All(true) => egress::AllowPrivate::All,
+        AllowPrivate::All(false) => egress::AllowPrivate::default(),
+        AllowPrivate::Some(hosts) => egress::AllowPrivate::some(hosts)
+            .map_err(|error| StartError::Egress(error.to_string()))?,
+    };
+    Ok(egress::Policy { allow_private, proxy: config.egress.proxy.clone(), ca })
+}
+
+fn key_material(config: &Config, environment: &Environment) -> Result<KeyMaterial, StartError> {
+    if let Some(secret) = &config.auth.secret {
+        let text = secret.resolve(environment);
+        let text =
+            text.map_err(|source| StartError::Secret { key: "auth.secret".into(), source })?;
+        return Ok(KeyMaterial::Secret(text));
+    }
+    match &config.auth.public_key {
+        Some(path) => Ok(KeyMaterial::PublicKey(read("auth.public_key", path)?)),
+        None => Ok(KeyMaterial::Absent),
+    }
+}
+
+fn read(what: &'static str, path: &Path) -> Result<Vec<u8>, StartError> {
+    std::fs::read(path).map_err(|source| StartError::File { what, path: path.into(), source })
+}

@@ -1,0 +1,271 @@
+//! One connection, from its first frame to its close.
+
+mod answer;
+mod catch_up;
+mod patience;
+mod wire;
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use axum::extract::ws::{Message, WebSocket};
+use jiff::Timestamp;
+
+use super::Relay;
+use super::buffer::Waiting;
+use super::hub::{Attached, Seat};
+use super::position::Position;
+use super::protocol::{Complaint, Encoded, Status};
+use crate::auth::Claims;
+use crate::model::{Category, UserId};
+use crate::store::StoreError;
+use crate::telemetry::{ConnectionClosed, ConnectionOpened, StoreFailed};
+use patience::Patience;
+use wire::Wire;
+
+/// Frames written before the socket is flushed.
+const BATCH: usize = 64;
+
+/// How long an expired token may be replaced.
+const GRACE: std::time::Duration = std::time::Duration::from_secs(30);
+
+/// Why a connection ends. Each has its close code and a word for the metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The client closed, or is gone.
+    Left,
+    /// It read more slowly than it was written to.
+    Slow,
+    Idle,
+    /// Too many frames that were not taken.
+    Abuse,
+    TooLarge,
+    Expired,
+    /// The store could not answer at the beginning.
+    Failed,
+    Closing,
+}
+
+/// What a connection knows of itself.
+pub struct Session {
+    relay: Arc<Relay>,
+    /// Leaves the stream, and the seat, when it is dropped.
+    _attached: Attached,
+    waiting: Waiting,
+    /// Whose inbox it is.
+    user: UserId,
+    /// Who looks at it.
+    claims: Claims,
+    position: Position,
+    /// Empty: everything.
+    types: Vec<Category>,
+    /// The last `seq` on the wire: `prev` of a narrowed connection.
+    last: u64,
+    patience: Patience,
+    heard_at: Timestamp,
+    ping_at: Timestamp,
+    /// The client was told that its token expired.
+    warned: bool,
+}
+
+impl Session {
+    /// Attaches to the user's stream at once: nothing committed from now on is missed.
+    pub fn new(relay: Arc<Relay>, seat: Seat, user: UserId, claims: Claims) -> Self {
+        let (attached, waiting) = seat.attach(&user);
+        let now = relay.clock.now();
+        let patience = Patience::new(relay.limits.frames_per_second, relay.clock.clone());
+        let ping_at = relay.clock.after(relay.limits.ping_interval.0);
+        Self {
+            relay,
+            _attached: attached,
+            waiting,
+            user,
+            claims,
+            position: Position::at(0),
+            types: Vec::new(),
+            last: 0,
+            patience,
+            heard_at: now,
+            ping_at,
+            warned: false,
+        }
+    }
+
+    /// Reads where the stream stands; the first frame tells the client.
+    async fn status(&mut self) -> Result<axum::extract::ws::Utf8Bytes, StoreError> {
+        let seq = self.relay.store.head(&self.user).await?;
+        let unread_count = self.relay.store.unread(&self.user).await?;
+        self.position = Position::at(seq);
+        self.last = seq;
+        let last_sync = self.relay.clock.now();
+        let status = Status { unread_count, last_sync, epoch: &self.relay.epoch, seq };
+        Ok(status.encode())
+    }
+
+    /// The next moment at which something is to be done about time.
+    fn next_alarm(&self) -> Timestamp {
+        let idle_at = after(self.heard_at, self.relay.limits.idle_timeout.0);
+        let expiry = self.claims.expires_at;
+        let token_at = if self.warned { after(expiry, GRACE) } else { expiry };
+        idle_at.min(token_at).min(self.ping_at)
+    }
+
+    /// What the time asks for: nothing, a frame, or the end.
+    fn alarm(&mut self) -> Result<Option<Message>, End> {
+        let now = self.relay.clock.now();
+        if now >= after(self.heard_at, self.relay.limits.idle_timeout.0) {
+            return Err(End::Idle);
+        }
+        if now >= self.claims.expires_at && !self.warned {
+            self.warned = true;
+            // A token taken within the leeway may be past its end already: the grace is from now.
+            self.claims.expires_at = now;
+            let message = "the token has expired: send `authenticate` with a fresh one";
+            let complaint = Complaint { code: "NOTIF_008", message: message.into() };
+            return Ok(Some(Message::Text(complaint.encode(None))));
+        }
+        if self.warned && now >= after(self.claims.expires_at, GRACE) {
+            return Err(End::Expired);
+        }
+        if now >= self.ping_at {
+            self.ping_at = after(now, self.relay.limits.ping_interval.0);
+            return Ok(Some(Message::Ping(axum::body::Bytes::new())));
+        }
+        Ok(None)
+    }
+}
+
+/// Serves the connection to its end.
+pub async fn run(mut session: Session, socket: WebSocket) {
+    ConnectionOpened.emit();
+    let relay = session.relay.clone();
+    let overflowed = session.waiting.overflowed().clone();
+    let mut wire = Wire::new(socket, overflowed, relay.clock.clone(), relay.limits.idle_timeout.0);
+    let end = match serve(&mut session, &mut wire).await {
+        Ok(never) => match never {},
+        Err(end) => end,
+    };
+    wire.close(end).await;
+    // Now, not before: a socket that is still open counts, and a restart waits for the farewells.
+    drop(session);
+    ConnectionClosed { reason: end.word(), code: end.code() }.emit();
+}
+
+async fn serve(session: &mut Session, wire: &mut Wire) -> Result<std::convert::Infallible, End> {
+    let relay = session.relay.clone();
+    let status = session.status().await.map_err(failed)?;
+    wire.send(Message::Text(status)).await?;
+    let overflowed = session.waiting.overflowed().clone();
+    let closed = relay.hub.closed();
+    tokio::pin!(closed);
+    let mut alarm_at = session.next_alarm();
+    let mut alarm = sleep(&relay, alarm_at);
+    let mut batch = Vec::with_capacity(BATCH);
+    loop {
+        tokio::select! {
+            biased;
+            () = overflowed.cancelled() => return Err(End::Slow),
+            () = &mut closed => return Err(End::Closing),
+            () = &mut alarm => {
+                if let Some(message) = session.alarm()? {
+                    wire.send(message).await?;
+                }
+                alarm_at = session.next_alarm();
+                alarm = sleep(&relay, alarm_at);
+            }
+            message = wire.receive() => {
+                session.heard_at = relay.clock.now();
+                answer::answer(session, wire, message?).await?;
+                // A fresh token, or a shorter wait: anything later is seen when the alarm rings.
+                if session.next_alarm() < alarm_at {
+                    alarm_at = session.next_alarm();
+                    alarm = sleep(&relay, alarm_at);
+                }
+            }
+            more = session.waiting.take(&mut batch, BATCH) => {
+                if !more {
+                    return Err(End::Slow);
+                }
+                for frame in batch.drain(..) {
+                    catch_up::live(session, wire, &frame).await?;
+                }
+                wire.flush().await?;
+            }
+        }
+    }
+}
+
+fn sleep(relay: &Arc<Relay>, until: Timestamp) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    let clock = relay.clock.clone();
+    Box::pin(async move { clock.sleep_until(until).await })
+}
+
+fn after(at: Timestamp, wait: std::time::Duration) -> Timestamp {
+    at.saturating_add(wait).unwrap_or(Timestamp::MAX)
+}
+
+fn failed(error: StoreError) -> End {
+    StoreFailed { stage: "relay", error: &error }.emit();
+    End::Failed
+}
+
+impl Session {
+    /// Puts a frame on the wire, unless the client asked not to get its kind.
+    async fn put(&mut self, wire: &mut Wire, frame: &Encoded) -> Result<(), End> {
+        if !self.wants(frame) {
+            return Ok(());
+        }
+        let text = if self.types.is_empty() { frame.text.clone() } else { frame.after(self.last) };
+        self.last = frame.seq;
+        wire.feed(Message::Text(text)).await
+    }
+
+    fn wants(&self, frame: &Encoded) -> bool {
+        let Some(category) = &frame.category else { return true };
+        let same = |asked: &Category| asked.as_str().eq_ignore_ascii_case(category.as_str());
+        self.types.is_empty() || self.types.iter().any(same)
+    }
+}
+
+impl End {
+    pub fn code(self) -> u16 {
+        match self {
+            Self::Left => 1000,
+            Self::Slow => 4008,
+            Self::Idle => 1001,
+            Self::Abuse => 1008,
+            Self::TooLarge => 1009,
+            Self::Expired => 4401,
+            Self::Failed => 1011,
+            Self::Closing => 1012,
+        }
+    }
+
+    /// For metrics: one of a closed set.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Left => "left",
+            Self::Slow => "slow",
+            Self::Idle => "idle",
+            Self::Abuse => "abuse",
+            Self::TooLarge => "too_large",
+            Self::Expired => "expired",
+            Self::Failed => "failed",
+            Self::Closing => "closing",
+        }
+    }
+
+    /// For the client.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Left => "left",
+            Self::Slow => "slow reader: resume later",
+            Self::Idle => "idle",
+            Self::Abuse => "too many frames that were not taken",
+            Self::TooLarge => "frame too large",
+            Self::Expired => "token expired",
+            Self::Failed => "the store cannot answer now",
+            Self::Closing => "restarting",
+        }
+    }
+}
