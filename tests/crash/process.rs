@@ -1,0 +1,129 @@
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+use tokio::sync::mpsc;
+
+use super::installation::Installation;
+
+/// A node in a process of its own.
+pub struct Process {
+    child: Child,
+    lines: mpsc::UnboundedReceiver<String>,
+    said: Vec<String>,
+    ready: Ready,
+}
+
+/// The ready line, read.
+#[derive(Default)]
+struct Ready {
+    url: String,
+    released: usize,
+    unknown: usize,
+}
+
+impl Process {
+    pub fn start(installation: &Installation) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_nuncio"))
+            .arg("run")
+            .arg("--config")
+            .arg(installation.config())
+            .arg("--cache")
+            .arg(installation.cache())
+            .current_dir(installation.folder())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("the node's program starts");
+        let stderr = child.stderr.take().expect("its standard error is ours");
+        let (sender, lines) = mpsc::unbounded_channel();
+        tokio::spawn(async move {
+            let mut read = BufReader::new(stderr).lines();
+            while let Ok(Some(line)) = read.next_line().await {
+                if sender.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { child, lines, said: Vec::new(), ready: Ready::default() }
+    }
+
+    /// Returns at the line that says so.
+    pub async fn ready(&mut self) {
+        let line = self.line("ready on ").await;
+        self.ready = Ready::read(&line).unwrap_or_else(|| panic!("no ready line: {line}"));
+    }
+
+    /// The next line that begins so.
+    pub async fn line(&mut self, start: &str) -> String {
+        loop {
+            let Some(line) = self.lines.recv().await else {
+                panic!("the process ended without `{start}`: {:?}", self.said);
+            };
+            if line.starts_with(start) {
+                return line;
+            }
+            self.said.push(line);
+        }
+    }
+
+    pub fn url(&self) -> &str {
+        &self.ready.url
+    }
+
+    pub fn released(&self) -> usize {
+        self.ready.released
+    }
+
+    /// Sends whose outcome the last process took with it, by this one's count.
+    pub fn unknown(&self) -> usize {
+        self.ready.unknown
+    }
+
+    /// SIGKILL, and the end of it.
+    pub async fn kill(&mut self) {
+        self.child.kill().await.expect("the process can be killed");
+    }
+
+    /// SIGTERM.
+    pub async fn terminate(&self) {
+        let id = self.child.id().expect("it runs").to_string();
+        let sent = Command::new("kill").args(["-TERM", &id]).status().await;
+        assert!(sent.expect("kill(1)").success(), "the signal was not sent");
+    }
+
+    pub async fn exit(&mut self, longest: Duration) -> ExitStatus {
+        let exited = tokio::time::timeout(longest, self.child.wait()).await;
+        exited.expect("it ends in time").expect("its status")
+    }
+
+    pub async fn stop(&mut self, longest: Duration) -> ExitStatus {
+        self.terminate().await;
+        self.exit(longest).await
+    }
+
+    /// What it said beside what was waited for, so far.
+    pub fn complaints(&mut self) -> Vec<String> {
+        while let Ok(line) = self.lines.try_recv() {
+            self.said.push(line);
+        }
+        self.said.iter().filter(|line| !line.starts_with("stopping")).cloned().collect()
+    }
+}
+
+impl Ready {
+    /// `ready on http://127.0.0.1:4000 (3 claims freed, 2 sends of unknown outcome)`
+    fn read(line: &str) -> Option<Self> {
+        let (url, counts) = line.strip_prefix("ready on ")?.split_once(" (")?;
+        let (released, rest) = counts.split_once(" claims freed, ")?;
+        let (unknown, _) = rest.split_once(" sends of unknown outcome")?;
+        Some(Self {
+            url: url.to_owned(),
+            released: released.parse().ok()?,
+            unknown: unknown.parse().ok()?,
+        })
+    }
+}

@@ -1,0 +1,8 @@
+//! The house rules that a compiler does not hold: who may import whom, how large a thing may be,
+//! which words are not said. `docs/STYLE.md` gives the reasons.
+
+mod docs;
+mod floors;
+mod sizes;
+mod source;
+mod words;
