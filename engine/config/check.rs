@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
-use super::error::nearest;
 use super::{AllowPrivate, Config, ConfigError, Origin, Span};
+use crate::diagnostic::did_you_mean;
 
 /// Every signature that tokens may bear.
 const ALGORITHMS: [&str; 4] = ["HS256", "RS256", "ES256", "EdDSA"];
@@ -61,7 +61,7 @@ impl Check<'_> {
                     continue;
                 }
                 let known = config.providers.keys().map(|name| name.as_str());
-                let hint = match nearest(provider.as_str(), known) {
+                let hint = match did_you_mean(provider.as_str(), known) {
                     Some(near) => format!("did you mean `{near}`?"),
                     None => format!("write a `[providers.{provider}]`"),
                 };

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
-use super::{ConfigError, Origin, error::nearest};
+use super::{ConfigError, Origin};
+use crate::diagnostic::did_you_mean;
 
 /// What every variable of ours begins with.
 const PREFIX: &str = "NUNCIO_";
@@ -58,7 +59,7 @@ impl<K: Into<String>, V: Into<String>> FromIterator<(K, V)> for Environment {
 }
 
 fn unknown_section(name: &str, section: &str) -> ConfigError {
-    let hint = match nearest(section, SECTIONS) {
+    let hint = match did_you_mean(section, SECTIONS) {
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("known sections: {}", SECTIONS.join(", ")),
     };

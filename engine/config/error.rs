@@ -1,6 +1,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::diagnostic::did_you_mean;
+
 /// Something about the configuration that is not right, and where.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{at}: {message}")]
@@ -49,7 +51,7 @@ pub(super) fn unknown_key(at: &Origin, key: &str, message: &str) -> Option<Confi
     let mut quoted = rest.split('`').skip(1).step_by(2);
     let unknown = quoted.next()?;
     let known: Vec<&str> = quoted.collect();
-    let hint = match nearest(unknown, known.iter().copied()) {
+    let hint = match did_you_mean(unknown, known.iter().copied()) {
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("known here: {}", known.join(", ")),
     };
@@ -59,12 +61,4 @@ pub(super) fn unknown_key(at: &Origin, key: &str, message: &str) -> Option<Confi
         message: format!("unknown key `{key}`"),
         hint: Some(hint),
     })
-}
-
-/// The word of `known` that `word` was probably meant to be.
-pub(super) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
-    let distances =
-        known.into_iter().map(|other| (strsim::damerau_levenshtein(word, other), other));
-    let (distance, near) = distances.min()?;
-    (distance <= word.chars().count().max(3) / 3).then_some(near)
 }

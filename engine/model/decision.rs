@@ -53,21 +53,7 @@ impl Decision {
         code: impl Into<Cow<'static, str>>,
         reason: impl Into<String>,
     ) -> Self {
-        Self {
-            at,
-            event: event.id,
-            workflow: None,
-            run: None,
-            message: None,
-            recipient: None,
-            step: None,
-            channel: None,
-            verdict,
-            code: code.into(),
-            reason: reason.into(),
-            rule: None,
-            until: None,
-        }
+        Self::new(event.id, at, verdict, code.into(), reason.into())
     }
 
     pub fn of_run(
@@ -78,19 +64,10 @@ impl Decision {
         reason: impl Into<String>,
     ) -> Self {
         Self {
-            at,
-            event: run.event,
             workflow: Some(run.workflow.clone()),
             run: Some(run.id),
-            message: None,
             recipient: run.recipient.clone(),
-            step: None,
-            channel: None,
-            verdict,
-            code: code.into(),
-            reason: reason.into(),
-            rule: None,
-            until: None,
+            ..Self::new(run.event, at, verdict, code.into(), reason.into())
         }
     }
 
@@ -102,17 +79,35 @@ impl Decision {
         reason: impl Into<String>,
     ) -> Self {
         Self {
-            at,
-            event: message.event,
             workflow: Some(message.workflow.clone()),
             run: Some(message.run),
             message: Some(message.id),
             recipient: message.recipient.clone(),
             step: Some(message.step.clone()),
             channel: Some(message.channel.clone()),
+            ..Self::new(message.event, at, verdict, code.into(), reason.into())
+        }
+    }
+
+    fn new(
+        event: EventId,
+        at: Timestamp,
+        verdict: Verdict,
+        code: Cow<'static, str>,
+        reason: String,
+    ) -> Self {
+        Self {
+            at,
+            event,
+            workflow: None,
+            run: None,
+            message: None,
+            recipient: None,
+            step: None,
+            channel: None,
             verdict,
-            code: code.into(),
-            reason: reason.into(),
+            code,
+            reason,
             rule: None,
             until: None,
         }
