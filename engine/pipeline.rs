@@ -225,8 +225,10 @@ impl Pipeline {
     /// Lets a due message leave, or says why not.
     pub async fn deliver(&self, due: DueMessage) {
         let (id, fence) = (due.message.id, due.fence);
+        let channel = due.message.channel.clone();
         match self.attempt(due).await {
             Ok(Some(ended)) => {
+                ended.emit(&channel);
                 let settlement = ended.settlement(id, fence);
                 self.save(|| self.store.settle(vec![settlement.clone()])).await;
             }
@@ -335,6 +337,7 @@ impl Pipeline {
             Ok(rendered) => inbox::deliver(&rendered, self.clock.now()),
             Err(ended) => *ended,
         };
+        ended.emit(&message.channel);
         ended.apply(&mut message, plan);
         plan.messages.push(message);
     }

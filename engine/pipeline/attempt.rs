@@ -9,12 +9,13 @@ use crate::dispatch::Dispatched;
 use crate::expression::ExpressionError;
 use crate::gate::Answer;
 use crate::model::{
-    Attempt, Decision, Entry, Fence, Message, MessageId, MessageStatus, Planned, ProviderName,
-    Span, Verdict,
+    Attempt, ChannelName, Decision, Entry, Fence, Message, MessageId, MessageStatus, Planned,
+    ProviderName, Span, Verdict,
 };
 use crate::receipt::{self, Receipt, Rules};
 use crate::render::{RenderError, Rendered};
 use crate::store::{Plan, Settlement};
+use crate::telemetry::{MessageAttempted, MessageDecided};
 
 /// The new state of a message with the records of why.
 pub(super) struct Ended {
@@ -177,6 +178,23 @@ impl Ended {
         let decision = Decision::of_message(message, at, Verdict::Hold, "provider.rate", reason);
         let decision = Decision { until: Some(until), ..decision };
         Self { due_at: Some(until), code: None, ..Self::because(MessageStatus::Pending, decision) }
+    }
+
+    /// For the metrics: what was tried, and what was decided.
+    pub fn emit(&self, channel: &ChannelName) {
+        if let Some(attempt) = &self.attempt {
+            let took = attempt.finished_at.duration_since(attempt.started_at);
+            MessageAttempted {
+                channel: channel.as_str(),
+                provider: attempt.provider.as_str(),
+                outcome: attempt.outcome.as_str(),
+                took: took.try_into().unwrap_or_default(),
+            }
+            .emit();
+        }
+        for decision in &self.decisions {
+            MessageDecided { verdict: decision.verdict.as_str(), code: &decision.code }.emit();
+        }
     }
 
     /// As the result of a claimed message.
