@@ -11,6 +11,7 @@
 //! calls them, and saves what they say together with the records of why. A crash between any two
 //! writes leaves rows that are claimed again; what was done twice is written once.
 
+mod answer;
 mod attempt;
 mod expansion;
 mod facts;
@@ -27,12 +28,12 @@ use crate::check::Catalog;
 use crate::clock::Clock;
 use crate::dispatch::{Dispatch, Dispatched};
 use crate::gate::{self, Answer as GateAnswer, Facts};
-use crate::ingest::{self, Answer, Incoming, Refusal};
+use crate::ingest::{self, Incoming, Refusal};
 use crate::model::{
     Decision, Event, Frame, Planned, ProviderName, Recipient, Run, RunStatus, Span, Verdict,
     Version,
 };
-use crate::plan;
+use crate::plan::{self, Asked, Surroundings};
 use crate::render::{self, Rendered};
 use crate::store::{
     Acceptance, Accepted, Departure, DueMessage, DueRun, Plan, Progress, QueueName, Recovered,
@@ -55,7 +56,7 @@ pub trait Accept: Send + Sync {
     async fn accept(
         &self,
         events: Vec<Incoming>,
-    ) -> Result<Vec<Result<Answer, Refusal>>, StoreError>;
+    ) -> Result<Vec<Result<ingest::Answer, Refusal>>, StoreError>;
 }
 
 /// The stages, joined. Shared by everything that brings work.
@@ -69,6 +70,14 @@ pub struct Pipeline {
     publish: Arc<dyn Publish>,
     wake: Arc<Wake>,
     rules: Rules,
+}
+
+/// Whom a run tells of what.
+#[derive(Clone, Copy)]
+struct Told<'a> {
+    workflow: &'a Arc<Workflow>,
+    event: &'a Arc<Event>,
+    recipient: &'a Recipient,
 }
 
 /// The operator's part in it.
@@ -85,7 +94,7 @@ impl Accept for Pipeline {
     async fn accept(
         &self,
         events: Vec<Incoming>,
-    ) -> Result<Vec<Result<Answer, Refusal>>, StoreError> {
+    ) -> Result<Vec<Result<ingest::Answer, Refusal>>, StoreError> {
         let catalog = self.catalog();
         let admitted: Vec<Result<(Event, [u8; 32]), Refusal>> = events
             .into_iter()
@@ -210,7 +219,10 @@ impl Pipeline {
                             return tracing::warn!(%error, run = %id, "the recipient could not be loaded");
                         }
                     };
-                    self.go_on(&workflow, &event, &recipient, &mut run, &mut plan);
+                    let told = Told { workflow: &workflow, event: &event, recipient: &recipient };
+                    if let Err(error) = self.go_far(told, &mut run, &mut plan).await {
+                        return tracing::warn!(%error, run = %id, "a run could not go on yet");
+                    }
                 }
                 Err(error) => {
                     return tracing::warn!(%error, run = %id, "the workflow could not be loaded");
@@ -300,19 +312,35 @@ impl Pipeline {
             .map_err(|error| Box::new(Ended::not_rendered(&error, now)))
     }
 
-    /// Plans a run's next steps. What goes to an inbox at once is delivered in the same write.
-    fn go_on(
+    /// Takes a run on as far as it goes, with the answers that its steps ask for.
+    async fn go_far(
         &self,
-        workflow: &Arc<Workflow>,
-        event: &Arc<Event>,
-        recipient: &Recipient,
+        told: Told<'_>,
         run: &mut Run,
         plan: &mut Plan,
-    ) {
-        let steps = plan::advance(workflow, event, recipient, run, &self.clock);
+    ) -> Result<(), StoreError> {
+        let mut answer = None;
+        while let Some(asked) = self.go_on(told, run, plan, answer.take()) {
+            answer = Some(self.answered(told, run, asked).await?);
+        }
+        Ok(())
+    }
+
+    /// Plans a run's next steps. What goes to an inbox at once is delivered in the same write.
+    /// Answers what the run has to know to go on; unanswered, it stays due.
+    fn go_on(
+        &self,
+        told: Told<'_>,
+        run: &mut Run,
+        plan: &mut Plan,
+        answer: Option<plan::Answer>,
+    ) -> Option<Asked> {
+        let Told { workflow, event, recipient } = told;
+        let around = Surroundings { workflow, event, recipient, clock: &self.clock };
+        let steps = plan::advance(around, run, answer);
         plan.decisions.extend(steps.decisions);
         if steps.messages.is_empty() {
-            return;
+            return steps.question;
         }
         let now = self.clock.now();
         let planned_run = Arc::new(run.clone());
@@ -329,6 +357,7 @@ impl Pipeline {
             };
             self.deliver_now(workflow, planned, plan);
         }
+        steps.question
     }
 
     fn deliver_now(&self, workflow: &Workflow, planned: Planned, plan: &mut Plan) {
@@ -369,15 +398,15 @@ impl Pipeline {
         tracing::error!("a result was not written; its lease will end and it counts as unknown");
     }
 
-    fn answer(&self, accepted: Accepted) -> Result<Answer, Refusal> {
+    fn answer(&self, accepted: Accepted) -> Result<ingest::Answer, Refusal> {
         match accepted {
             Accepted::New { id, frames } => {
                 if !frames.is_empty() {
                     self.publish.publish(&frames);
                 }
-                Ok(Answer::Accepted(id))
+                Ok(ingest::Answer::Accepted(id))
             }
-            Accepted::Duplicate(id) => Ok(Answer::Duplicate(id)),
+            Accepted::Duplicate(id) => Ok(ingest::Answer::Duplicate(id)),
             Accepted::Conflict(id) => Err(ingest::conflict(id)),
         }
     }

@@ -7,6 +7,7 @@
 mod advance;
 mod audience;
 mod position;
+mod question;
 mod state;
 
 use jiff::Timestamp;
@@ -15,10 +16,11 @@ use crate::clock::Clock;
 use crate::expression::{ExpressionError, Scope};
 use crate::model::{Decision, Event, Priority, Recipient, Run, RunStatus, StepPath, Verdict};
 use crate::workflow::step::Send;
-use crate::workflow::{StepKind, Workflow};
+use crate::workflow::{Step, StepKind, Workflow};
 
-pub use advance::{Steps, advance};
+pub use advance::{Steps, Surroundings, advance};
 pub use audience::{Audience, Paged, Source, audience};
+pub use question::{Answer, Asked, Question};
 
 /// Why there is no run, or why a run ends: the record to be written.
 #[derive(Clone, Debug, PartialEq)]
@@ -103,10 +105,10 @@ impl Failed {
         }
     }
 
-    /// As a record of the run that it concerns.
-    fn of_run(self, run: &Run, at: Timestamp) -> Decision {
+    /// As a record of the run's step that it concerns.
+    fn of_step(self, run: &Run, step: &Step, at: Timestamp) -> Decision {
         let decision = Decision::of_run(run, at, self.verdict, self.code, self.reason);
-        Decision { rule: Some(self.rule), ..decision }
+        Decision { step: Some(step.path.clone()), rule: Some(self.rule), ..decision }
     }
 }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::facts::People;
-use super::{MOST_CLAIMS, Pipeline};
+use super::{MOST_CLAIMS, Pipeline, Told};
 use crate::check::Catalog;
 use crate::model::{Decision, Event, Recipient, Run, UserId, Verdict, WorkflowName};
 use crate::plan::{self, Audience, Paged, Source};
@@ -221,7 +221,8 @@ impl Pipeline {
                 if recipient.person.is_some() && plan.runs.iter().any(told) {
                     return;
                 }
-                self.go_on(workflow, event, recipient, &mut run, plan);
+                // What has to be asked first is left to the run's own job.
+                self.go_on(Told { workflow, event, recipient }, &mut run, plan, None);
                 plan.runs.push(run);
             }
             Err(failed) => {

@@ -1,15 +1,23 @@
-//! The step machine: on from where the run stands, until it has to wait or ends.
+//! The step machine: on from where the run stands, until it has to wait, has to ask, or ends.
+//!
+//! It is pure. What a step wants to know of the world (what came together in a batch, whether a
+//! limit is reached, what a server answers) is a [`Question`]; the pipeline finds the [`Answer`]
+//! and advances again. A step that waits at its own place leaves a mark in the run's state, so
+//! that it knows on waking that it has begun.
+
+mod delay;
+mod schedule;
+mod send;
 
 use jiff::Timestamp;
 
 use super::position::Position;
+use super::question::{Answer, Asked, Question};
 use super::{Failed, state};
 use crate::clock::Clock;
 use crate::expression::Scope;
-use crate::model::{
-    Decision, Event, Message, MessageStatus, Recipient, Run, RunStatus, Span, Verdict,
-};
-use crate::workflow::step::{Branch, Delay, Moment, Send};
+use crate::model::{Decision, Event, Message, Recipient, Run, RunStatus, Verdict};
+use crate::workflow::step::Branch;
 use crate::workflow::{OnError, Step, StepKind, Workflow};
 
 /// Steps of one advance: more is a loop that never waits.
@@ -21,48 +29,65 @@ pub struct Steps {
     /// To be stored, pending.
     pub messages: Vec<Message>,
     pub decisions: Vec<Decision>,
+    /// What the step at the run's position has to know before it can go on. The run is due at
+    /// once: whoever cannot answer leaves that to its job.
+    pub question: Option<Asked>,
+}
+
+/// What a run is taken on with. `now` and ids come from `clock`.
+#[derive(Clone, Copy)]
+pub struct Surroundings<'a> {
+    pub workflow: &'a Workflow,
+    pub event: &'a Event,
+    pub recipient: &'a Recipient,
+    pub clock: &'a Clock,
 }
 
 /// What a step means for the run.
 enum Then {
     Next,
     Enter(usize),
+    /// Goes on behind the step, then.
     Wait(Timestamp),
+    /// Comes back to this very step, then.
+    Stay(Timestamp),
+    Ask(Question),
     Stop,
 }
 
 /// Takes `run` on; sets its status, position, `wake_at` and state. Nothing else changes.
-pub fn advance(
-    workflow: &Workflow,
-    event: &Event,
-    recipient: &Recipient,
-    run: &mut Run,
-    clock: &Clock,
-) -> Steps {
+///
+/// `answer` is what the last advance asked for, and is for the step at the run's position.
+pub fn advance(around: Surroundings<'_>, run: &mut Run, mut answer: Option<Answer>) -> Steps {
     let mut steps = Steps::default();
     let mut position = run.position.as_ref().and_then(Position::parse);
     run.wake_at = None;
+    run.status = RunStatus::Waiting;
     for _ in 0..MOST_STEPS {
         let Some(here) = position else {
             return ended(run, RunStatus::Finished, steps);
         };
-        let Some(step) = here.step(workflow) else {
-            position = here.leave();
+        let Some(step) = here.step(around.workflow) else {
+            position = left(around.workflow, here, run);
             continue;
         };
-        let mut machine = Machine { workflow, event, recipient, run, clock, steps: &mut steps };
+        let item = here.item(around.workflow, run);
+        let mut machine = Machine { around, run, item, answer: answer.take(), steps: &mut steps };
         position = match machine.take(step) {
             Ok(Then::Next) => Some(here.next()),
             Ok(Then::Enter(block)) => Some(here.enter(block)),
             Ok(Then::Stop) => return ended(run, RunStatus::Finished, steps),
             Ok(Then::Wait(until)) => {
-                run.position = Some(here.next().path());
-                run.wake_at = Some(until);
-                run.status = RunStatus::Waiting;
-                return steps;
+                state::clear_mark(run);
+                return waits(run, &here.next(), until, steps);
+            }
+            Ok(Then::Stay(until)) => return waits(run, &here, until, steps),
+            Ok(Then::Ask(question)) => {
+                steps.question = Some(Asked { step: step.path.clone(), item, question });
+                return waits(run, &here, around.clock.now(), steps);
             }
             Err(failed) => {
-                steps.decisions.push(failed.of_run(run, clock.now()));
+                steps.decisions.push(failed.of_step(run, step, around.clock.now()));
                 match step.on_error {
                     OnError::Fail => return ended(run, RunStatus::Failed, steps),
                     OnError::Skip => state::status(run, step, "skipped"),
@@ -71,31 +96,56 @@ pub fn advance(
                 Some(here.next())
             }
         };
+        state::clear_mark(run);
     }
     let reason = format!("{MOST_STEPS} steps without a wait: the workflow loops");
-    steps.decisions.push(Decision::of_run(run, clock.now(), Verdict::Fail, "run.loops", reason));
+    let now = around.clock.now();
+    steps.decisions.push(Decision::of_run(run, now, Verdict::Fail, "run.loops", reason));
     ended(run, RunStatus::Failed, steps)
 }
 
+fn waits(run: &mut Run, at: &Position, until: Timestamp, steps: Steps) -> Steps {
+    run.position = Some(at.path());
+    run.wake_at = Some(until);
+    steps
+}
+
 fn ended(run: &mut Run, status: RunStatus, steps: Steps) -> Steps {
+    state::clear_mark(run);
     run.status = status;
     run.position = None;
     run.wake_at = None;
     steps
 }
 
+/// From behind the last step of a block: on behind the step that holds it, or round again where
+/// that is a loop.
+fn left(workflow: &Workflow, here: Position, run: &mut Run) -> Option<Position> {
+    let outer = here.outer()?;
+    match outer.step(workflow).map(|step| &step.kind) {
+        Some(StepKind::Schedule(_)) => {
+            state::turn(run, &outer.path());
+            Some(outer)
+        }
+        _ => Some(outer.next()),
+    }
+}
+
 struct Machine<'a> {
-    workflow: &'a Workflow,
-    event: &'a Event,
-    recipient: &'a Recipient,
+    around: Surroundings<'a>,
     run: &'a mut Run,
-    clock: &'a Clock,
+    /// The index of the loops around the step; 0 outside of any.
+    item: u32,
+    /// For the first step alone.
+    answer: Option<Answer>,
     steps: &'a mut Steps,
 }
 
 impl Machine<'_> {
     fn take(&mut self, step: &Step) -> Result<Then, Failed> {
-        if let Some(condition) = &step.condition
+        // Asked when the step begins, not again when it wakes.
+        if !state::has_begun(self.run, &step.path)
+            && let Some(condition) = &step.condition
             && !condition.evaluate_bool(&self.scope())?
         {
             state::status(self.run, step, "skipped");
@@ -104,12 +154,14 @@ impl Machine<'_> {
         match &step.kind {
             StepKind::Send(send) => self.send(step, send),
             StepKind::Delay(delay) => self.delay(step, delay),
+            StepKind::Schedule(schedule) => self.schedule(step, schedule),
             StepKind::Branch(branch) => self.branch(branch),
             StepKind::Set(variables) => {
                 for (name, expression) in &variables.0 {
                     let value = expression.evaluate_value(&self.scope())?;
                     state::set(self.run, name, value);
                 }
+                state::status(self.run, step, "done");
                 Ok(Then::Next)
             }
             StepKind::Stop(_) => Ok(Then::Stop),
@@ -123,65 +175,27 @@ impl Machine<'_> {
     }
 
     fn scope(&self) -> Scope<'_> {
-        Scope::new(self.event, self.clock.now()).recipient(self.recipient).run(self.run)
+        let Surroundings { event, recipient, clock, .. } = self.around;
+        Scope::new(event, clock.now()).recipient(recipient).run(self.run)
     }
 
-    fn send(&mut self, step: &Step, send: &Send) -> Result<Then, Failed> {
-        let now = self.clock.now();
-        let lasts = send.expires.or(self.workflow.expires);
-        for channel in &send.channels {
-            self.steps.messages.push(Message {
-                id: self.clock.id(),
-                event: self.run.event,
-                run: self.run.id,
-                step: step.path.clone(),
-                item: 0,
-                channel: channel.clone(),
-                recipient: self.run.recipient.clone(),
-                workflow: self.run.workflow.clone(),
-                category: self.workflow.category.clone(),
-                priority: self.run.priority,
-                status: MessageStatus::Pending,
-                due_at: now,
-                expires_at: lasts.map(|Span(lasts)| self.clock.after(lasts)),
-                attempt: 0,
-                forgiven: 0,
-                provider: None,
-                receipt: None,
-                code: None,
-                created_at: now,
-            });
-        }
-        state::status(self.run, step, "planned");
-        Ok(Then::Next)
+    fn now(&self) -> Timestamp {
+        self.around.clock.now()
     }
 
-    fn delay(&mut self, step: &Step, delay: &Delay) -> Result<Then, Failed> {
-        let now = self.clock.now();
-        let until = match delay {
-            Delay::For(Span(wait)) => self.clock.after(*wait),
-            Delay::Until(moment) => moment.evaluate_time(&self.scope())?,
-            Delay::Before(Moment { at, by }) => {
-                let at = at.evaluate_time(&self.scope())?;
-                at.saturating_sub(by.0).unwrap_or(Timestamp::MIN)
-            }
-            Delay::After(Moment { at, by }) => {
-                let at = at.evaluate_time(&self.scope())?;
-                at.saturating_add(by.0).unwrap_or(Timestamp::MAX)
-            }
-        };
-        state::status(self.run, step, "done");
-        if until <= now {
-            return Ok(Then::Next);
-        }
-        let reason = format!("goes on at {until}");
-        self.steps.decisions.push(Decision {
+    /// A record of this step of the run.
+    fn decision(
+        &self,
+        step: &Step,
+        verdict: Verdict,
+        code: &'static str,
+        reason: impl Into<String>,
+    ) -> Decision {
+        Decision {
             step: Some(step.path.clone()),
             rule: Some(step.place.to_string()),
-            until: Some(until),
-            ..Decision::of_run(self.run, now, Verdict::Wait, "delay", reason)
-        });
-        Ok(Then::Wait(until))
+            ..Decision::of_run(self.run, self.now(), verdict, code, reason)
+        }
     }
 
     fn branch(&mut self, branch: &Branch) -> Result<Then, Failed> {

@@ -1,7 +1,8 @@
 //! Places in a workflow: `2.0.1` is the second step of the first block of the third step.
 
-use crate::model::StepPath;
-use crate::workflow::{Step, Workflow};
+use super::state;
+use crate::model::{Run, StepPath};
+use crate::workflow::{Step, StepKind, Workflow};
 
 /// A place that may lie just behind the last step of a block.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,11 +40,26 @@ impl Position {
         self
     }
 
-    /// Behind the step that holds this block; `None` at the outermost.
-    pub fn leave(mut self) -> Option<Self> {
-        let outer = self.0.len().checked_sub(2)?;
+    /// The step that holds this block; `None` at the outermost.
+    pub fn outer(mut self) -> Option<Self> {
+        let outer = self.0.len().checked_sub(2).filter(|outer| *outer > 0)?;
         self.0.truncate(outer);
-        Some(self.next())
+        Some(self)
+    }
+
+    /// Which round of the loops around this place the run is in, as one number: the places in
+    /// `by` of the moments that they stand at, outermost first. 0 outside of any loop.
+    pub fn item(&self, workflow: &Workflow, run: &Run) -> u32 {
+        let mut item = 0;
+        for length in (1..self.0.len()).step_by(2) {
+            let outer = Self(self.0[..length].to_vec());
+            if let Some(StepKind::Schedule(schedule)) = outer.step(workflow).map(|step| &step.kind)
+            {
+                let place = schedule.place(state::turns(run, &outer.path()));
+                item = item * schedule.by.len() + place;
+            }
+        }
+        u32::try_from(item).unwrap_or(u32::MAX)
     }
 
     pub fn path(&self) -> StepPath {

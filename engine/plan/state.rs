@@ -1,8 +1,10 @@
-//! What steps leave for later ones: `{"vars": {…}, "steps": {<id>: {"status", "result"}}}`.
+//! What steps leave for later ones: `{"vars": {…}, "steps": {<id>: {"status", "result"}}}`; and
+//! for themselves: `"mark"`, while the run waits at a step that has begun, and `"turns"`, how often
+//! each loop has gone round.
 
 use serde_json::{Map, Value, json};
 
-use crate::model::Run;
+use crate::model::{Run, StepPath};
 use crate::workflow::Step;
 
 pub(super) fn empty() -> Value {
@@ -19,6 +21,45 @@ pub(super) fn status(run: &mut Run, step: &Step, status: &str) {
     if let Some(id) = &step.id {
         part(run, "steps").insert(id.clone(), json!({ "status": status }));
     }
+}
+
+/// Says that the step at the run's position has begun.
+pub(super) fn mark(run: &mut Run) {
+    if !run.state.is_object() {
+        run.state = empty();
+    }
+    run.state["mark"] = Value::Bool(true);
+}
+
+pub(super) fn is_marked(run: &Run) -> bool {
+    run.state.get("mark").is_some()
+}
+
+/// Whether the step at `path`, where the run stands, has begun.
+pub(super) fn has_begun(run: &Run, path: &StepPath) -> bool {
+    is_marked(run) || turns(run, path) > 0
+}
+
+pub(super) fn clear_mark(run: &mut Run) {
+    if let Some(state) = run.state.as_object_mut() {
+        state.remove("mark");
+    }
+}
+
+/// How often the loop at `path` has gone round.
+pub(super) fn turns(run: &Run, path: &StepPath) -> usize {
+    let turns = run.state.get("turns").and_then(|turns| turns.get(path.as_str()));
+    turns.and_then(Value::as_u64).and_then(|turns| turns.try_into().ok()).unwrap_or_default()
+}
+
+pub(super) fn turn(run: &mut Run, path: &StepPath) {
+    let turns = turns(run, path) + 1;
+    part(run, "turns").insert(path.as_str().to_owned(), turns.into());
+}
+
+/// The loop is over; begun again (inside another one), it starts anew.
+pub(super) fn rest(run: &mut Run, path: &StepPath) {
+    part(run, "turns").remove(path.as_str());
 }
 
 fn part<'r>(run: &'r mut Run, name: &str) -> &'r mut Map<String, Value> {

@@ -28,7 +28,7 @@ pub use emit::Emit;
 pub use fetch::Fetch;
 pub use publish::{Payload, Publish, Target};
 pub use route::{Route, Success};
-pub use schedule::Schedule;
+pub use schedule::{Round, Schedule};
 pub use send::{Send, WhenHeld};
 pub use set::Variables;
 pub use stop::Stop;
@@ -140,7 +140,12 @@ impl StepKind {
     pub fn runs(&self) -> bool {
         matches!(
             self,
-            Self::Send(_) | Self::Delay(_) | Self::Branch(_) | Self::Set(_) | Self::Stop(_)
+            Self::Send(_)
+                | Self::Delay(_)
+                | Self::Schedule(_)
+                | Self::Branch(_)
+                | Self::Set(_)
+                | Self::Stop(_)
         )
     }
 

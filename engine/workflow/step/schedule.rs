@@ -1,3 +1,5 @@
+use jiff::Timestamp;
+
 use super::{Fields, Step};
 use crate::diagnostic::Node;
 use crate::expression::{Expression, Names};
@@ -11,6 +13,40 @@ pub struct Schedule {
     pub before: bool,
     pub by: Vec<Span>,
     pub steps: Vec<Step>,
+}
+
+/// One round of the loop.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Round {
+    pub at: Timestamp,
+    pub by: Span,
+}
+
+impl Schedule {
+    /// The rounds around `at`, earliest first.
+    pub fn moments(&self, at: Timestamp) -> Vec<Round> {
+        let round = |place: usize| {
+            let by = self.by[place];
+            let at = if self.before { at.saturating_sub(by.0) } else { at.saturating_add(by.0) };
+            let end = if self.before { Timestamp::MIN } else { Timestamp::MAX };
+            Round { at: at.unwrap_or(end), by }
+        };
+        self.order().into_iter().map(round).collect()
+    }
+
+    /// The place in `by` of the round that is the `turn`th by time.
+    pub fn place(&self, turn: usize) -> usize {
+        self.order().get(turn).copied().unwrap_or_default()
+    }
+
+    fn order(&self) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.by.len()).collect();
+        order.sort_by_key(|&place| self.by[place].0);
+        if self.before {
+            order.reverse();
+        }
+        order
+    }
 }
 
 pub(super) fn read(value: &Node, mut fields: Fields<'_, '_>, path: &str) -> Option<Schedule> {
