@@ -24,6 +24,7 @@ mod path;
 mod person;
 mod problem;
 mod query;
+mod runs;
 mod topics;
 mod turn;
 mod users;
@@ -119,6 +120,8 @@ fn service() -> Router<Arc<State>> {
         .route("/v1/messages/{id}/explain", get(explained::message))
         .route("/v1/messages/{id}/retry", post(messages::retry))
         .route("/v1/messages/{id}/cancel", post(messages::cancel))
+        .route("/v1/runs/cancel", post(runs::cancel))
+        .route("/v1/calendar", get(runs::calendar))
         .route("/v1/workflows", get(catalog::workflows))
         .route("/v1/channels", get(catalog::channels))
 }

@@ -13,9 +13,11 @@
 
 mod answer;
 mod attempt;
+mod calendar;
 mod expansion;
 mod facts;
 mod inbox;
+mod stops;
 mod wake;
 
 use std::sync::{Arc, PoisonError, RwLock};
@@ -36,12 +38,13 @@ use crate::model::{
 use crate::plan::{self, Asked, Surroundings};
 use crate::render::{self, Rendered};
 use crate::store::{
-    Acceptance, Accepted, Departure, DueMessage, DueRun, Plan, Progress, QueueName, Recovered,
-    Store, StoreError,
+    Acceptance, Accepted, CalendarQuery, Departure, DueMessage, DueRun, Plan, Progress, QueueName,
+    Recovered, Store, StoreError,
 };
 use crate::workflow::Workflow;
 use attempt::Ended;
 
+pub use calendar::Foreseen;
 pub use wake::Wake;
 
 /// A permit not used by then goes back to the gates (docs/reference/gates.md).
@@ -57,6 +60,9 @@ pub trait Accept: Send + Sync {
         &self,
         events: Vec<Incoming>,
     ) -> Result<Vec<Result<ingest::Answer, Refusal>>, StoreError>;
+
+    /// What is planned: what the store has due, with the further moments of each run's loops.
+    async fn calendar(&self, query: &CalendarQuery) -> Result<Vec<Foreseen>, StoreError>;
 }
 
 /// The stages, joined. Shared by everything that brings work.
@@ -131,6 +137,10 @@ impl Accept for Pipeline {
         self.wake.tell(QueueName::Runs);
         self.wake.tell(QueueName::Messages);
         Ok(answers)
+    }
+
+    async fn calendar(&self, query: &CalendarQuery) -> Result<Vec<Foreseen>, StoreError> {
+        self.foresee(query).await
     }
 }
 
@@ -231,6 +241,7 @@ impl Pipeline {
         }
         let progress = Progress { id, fence, plan, run: Some(run) };
         self.save(|| self.store.advanced(vec![progress.clone()])).await;
+        self.wake.tell(QueueName::Events);
         self.wake.tell(QueueName::Messages);
     }
 
@@ -339,6 +350,8 @@ impl Pipeline {
         let around = Surroundings { workflow, event, recipient, clock: &self.clock };
         let steps = plan::advance(around, run, answer);
         plan.decisions.extend(steps.decisions);
+        plan.stops.extend(steps.stops);
+        self.emit(run, steps.events, plan);
         if steps.messages.is_empty() {
             return steps.question;
         }

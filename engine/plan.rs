@@ -6,6 +6,7 @@
 
 mod advance;
 mod audience;
+mod later;
 mod position;
 mod question;
 mod state;
@@ -20,6 +21,7 @@ use crate::workflow::{Step, StepKind, Workflow};
 
 pub use advance::{Steps, Surroundings, advance};
 pub use audience::{Audience, Paged, Source, audience};
+pub use later::{later, loops};
 pub use question::{Answer, Asked, Question};
 
 /// Why there is no run, or why a run ends: the record to be written.

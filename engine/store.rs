@@ -13,31 +13,46 @@
 pub mod memory;
 pub mod sqlite;
 
+mod calendar;
 mod event;
 mod inbox;
 mod key;
 mod message;
 mod queue;
+mod stop;
 mod user;
 
+pub use calendar::{Calendar, CalendarQuery, Due, Planned};
 pub use event::{Acceptance, Accepted, Backlog, EventRecord, Events, Timeline};
 pub use inbox::{Inbox, InboxOrder, InboxPage, InboxQuery, Replay};
 pub use key::{ApiKey, Keys};
 pub use message::{MessageQuery, MessageRecord, Messages};
 pub use queue::{
     Claim, Departure, DueEvent, DueMessage, DueRun, Plan, Progress, Queue, QueueName, Recovered,
-    RetryUnknown, Settlement, Unsent,
+    RetryUnknown, Settlement, Unplanned, Unsent,
 };
+pub use stop::{Stop, Stopped, Stops};
 pub use user::{Erased, Topics, Users};
 
 /// Everything that is remembered.
 pub trait Store:
-    Events + Queue + Messages + Inbox + Users + Topics + Keys + Send + Sync + 'static
+    Events + Queue + Stops + Calendar + Messages + Inbox + Users + Topics + Keys + Send + Sync + 'static
 {
 }
 
 impl<T> Store for T where
-    T: Events + Queue + Messages + Inbox + Users + Topics + Keys + Send + Sync + 'static
+    T: Events
+        + Queue
+        + Stops
+        + Calendar
+        + Messages
+        + Inbox
+        + Users
+        + Topics
+        + Keys
+        + Send
+        + Sync
+        + 'static
 {
 }
 

@@ -101,9 +101,19 @@ impl Required {
 }
 
 impl Workflow {
+    /// What starts it: `on`, and `restart_on`.
+    pub fn starters(&self) -> impl Iterator<Item = &Pattern> + Clone {
+        self.on.iter().chain(&self.restart_on)
+    }
+
+    /// What stops its runs of the event's key: `cancel_on`, and `restart_on`.
+    pub fn stoppers(&self) -> impl Iterator<Item = &Pattern> + Clone {
+        self.cancel_on.iter().chain(&self.restart_on)
+    }
+
     /// Whether an event of this name starts it.
     pub fn starts_on(&self, event: &str) -> bool {
-        self.on.iter().any(|pattern| pattern.matches(event))
+        self.starters().any(|pattern| pattern.matches(event))
     }
 
     /// Every step, nested ones after the step that holds them.

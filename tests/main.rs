@@ -14,6 +14,7 @@ mod main_job;
 mod plugins;
 mod relay;
 mod server;
+mod steps;
 mod telemetry;
 mod tidy;
 mod tokens;

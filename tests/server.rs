@@ -17,10 +17,12 @@ use nuncio::model::{
     Attempt, AttemptOutcome, Category, Entry, Event, EventId, Message, MessageStatus, Priority,
     Run, RunId, RunStatus,
 };
-use nuncio::pipeline::Accept;
+use nuncio::pipeline::{Accept, Foreseen};
 use nuncio::relay::{self, Hub, Relay};
 use nuncio::store::memory::MemoryStore;
-use nuncio::store::{Acceptance, Accepted, Events, Keys, Plan, StoreError, Users};
+use nuncio::store::{
+    Acceptance, Accepted, Calendar, CalendarQuery, Events, Keys, Plan, StoreError, Users,
+};
 use reqwest::header::HeaderMap;
 use reqwest::{Method, RequestBuilder, Response};
 use serde_json::{Map, Value, json};
@@ -237,6 +239,8 @@ impl Server {
             at: self.clock.now(),
             received_at: self.clock.now(),
             idempotency_key: None,
+            depth: 0,
+            told: Vec::new(),
         }
     }
 
@@ -369,6 +373,11 @@ impl Outbox for Shelf {
 
 #[async_trait]
 impl Accept for Unplanned {
+    async fn calendar(&self, query: &CalendarQuery) -> Result<Vec<Foreseen>, StoreError> {
+        let planned = self.store.calendar(query).await?;
+        Ok(planned.into_iter().map(|planned| Foreseen { planned, later: Vec::new() }).collect())
+    }
+
     async fn accept(
         &self,
         events: Vec<Incoming>,
@@ -386,6 +395,8 @@ impl Accept for Unplanned {
                 at: incoming.at.unwrap_or(now),
                 received_at: now,
                 idempotency_key: incoming.idempotency_key,
+                depth: 0,
+                told: Vec::new(),
             },
             plan: Plan::default(),
         });

@@ -43,6 +43,8 @@ fn timeline() -> Timeline {
         at: at(0),
         received_at: at(0),
         idempotency_key: None,
+        depth: 0,
+        told: Vec::new(),
     };
     let message = message(&event, &clock);
     let decision =

@@ -20,6 +20,8 @@ fn event(data: Value) -> Event {
         at: now(),
         received_at: now(),
         idempotency_key: None,
+        depth: 0,
+        told: Vec::new(),
     }
 }
 

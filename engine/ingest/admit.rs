@@ -53,6 +53,8 @@ pub fn admit(
         at,
         received_at,
         idempotency_key: incoming.idempotency_key,
+        depth: 0,
+        told: Vec::new(),
     })
 }
 

@@ -53,7 +53,18 @@ impl Decision {
         code: impl Into<Cow<'static, str>>,
         reason: impl Into<String>,
     ) -> Self {
-        Self::new(event.id, at, verdict, code.into(), reason.into())
+        Self::of_id(event.id, at, verdict, code, reason)
+    }
+
+    /// Of an event of which no more than the id is at hand.
+    pub fn of_id(
+        event: EventId,
+        at: Timestamp,
+        verdict: Verdict,
+        code: impl Into<Cow<'static, str>>,
+        reason: impl Into<String>,
+    ) -> Self {
+        Self::new(event, at, verdict, code.into(), reason.into())
     }
 
     pub fn of_run(

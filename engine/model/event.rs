@@ -18,6 +18,10 @@ pub struct Event {
     pub at: Timestamp,
     pub received_at: Timestamp,
     pub idempotency_key: Option<String>,
+    /// Events that led to it by `emit`; 0 for a service's own.
+    pub depth: u32,
+    /// Told instead of the recipients that the workflows name (`emit`'s `to`); empty: theirs.
+    pub told: Vec<UserId>,
 }
 
 /// How far an event has come. Stored and shown by the same word.

@@ -46,12 +46,17 @@ impl Pipeline {
         let mut named = HashSet::new();
         for event in events {
             let mut plan = Plan::default();
-            let audiences =
-                if event.at > now { Vec::new() } else { self.audiences(catalog, event, &mut plan) };
+            let mut audiences = Vec::new();
+            if event.at <= now {
+                audiences = self.audiences(catalog, event, &mut plan);
+                self.order_stops(catalog, event, &mut plan);
+            }
             let sources = || audiences.iter().flat_map(|(_, audience)| &audience.sources);
             if event.at > now || sources().any(|source| source.paged().is_some()) {
-                let at = event.at.max(now);
-                plans.push(Plan { more: Some((at, String::new())), ..Plan::default() });
+                let more = Some((event.at.max(now), String::new()));
+                let unplanned = self.unplanned(catalog, event);
+                plan.decisions.clear();
+                plans.push(Plan { more, unplanned, ..plan });
                 wanted.push(Vec::new());
                 continue;
             }
@@ -78,7 +83,7 @@ impl Pipeline {
 
     /// Plans the next page of an event's recipients.
     pub async fn expand(&self, due: DueEvent) {
-        let DueEvent { event, cursor, fence, attempt } = due;
+        let DueEvent { event, cursor, fence, attempt, stopped } = due;
         let id = event.id;
         let event = Arc::new(event);
         let plan = if attempt > MOST_CLAIMS {
@@ -89,7 +94,7 @@ impl Pipeline {
             Ok(Plan { decisions: vec![decision], ..Plan::default() })
         } else {
             let cursor = cursor.and_then(|text| serde_json::from_str(&text).ok());
-            self.page(&event, cursor.unwrap_or_default()).await
+            self.page(&event, cursor.unwrap_or_default(), &stopped).await
         };
         match plan {
             Ok(plan) => {
@@ -104,7 +109,12 @@ impl Pipeline {
     }
 
     /// One write's worth of runs, from `cursor` on.
-    async fn page(&self, event: &Arc<Event>, cursor: Cursor) -> Result<Plan> {
+    async fn page(
+        &self,
+        event: &Arc<Event>,
+        cursor: Cursor,
+        stopped: &[WorkflowName],
+    ) -> Result<Plan> {
         let catalog = self.catalog();
         let mut plan = Plan::default();
         let mut audiences = self.audiences(&catalog, event, &mut plan);
@@ -113,7 +123,10 @@ impl Pipeline {
             // What does not want the event was recorded with the first page.
             plan.decisions.clear();
             audiences.retain(|(each, _)| each.name >= *workflow);
+        } else {
+            self.order_stops(&catalog, event, &mut plan);
         }
+        audiences.retain(|(each, _)| !stopped.contains(&each.name));
         let now = self.clock.now();
         for (workflow, audience) in &audiences {
             let resumed = cursor.workflow.as_ref() == Some(&workflow.name);

@@ -5,7 +5,9 @@
 //! and advances again. A step that waits at its own place leaves a mark in the run's state, so
 //! that it knows on waking that it has begun.
 
+mod cancel;
 mod delay;
+mod emit;
 mod schedule;
 mod send;
 
@@ -17,6 +19,7 @@ use super::{Failed, state};
 use crate::clock::Clock;
 use crate::expression::Scope;
 use crate::model::{Decision, Event, Message, Recipient, Run, RunStatus, Verdict};
+use crate::store::Stop;
 use crate::workflow::step::Branch;
 use crate::workflow::{OnError, Step, StepKind, Workflow};
 
@@ -29,6 +32,9 @@ pub struct Steps {
     /// To be stored, pending.
     pub messages: Vec<Message>,
     pub decisions: Vec<Decision>,
+    /// Emitted: not yet held against their schema.
+    pub events: Vec<Event>,
+    pub stops: Vec<Stop>,
     /// What the step at the run's position has to know before it can go on. The run is due at
     /// once: whoever cannot answer leaves that to its job.
     pub question: Option<Asked>,
@@ -156,6 +162,8 @@ impl Machine<'_> {
             StepKind::Delay(delay) => self.delay(step, delay),
             StepKind::Schedule(schedule) => self.schedule(step, schedule),
             StepKind::Branch(branch) => self.branch(branch),
+            StepKind::Emit(emit) => self.emit(step, emit),
+            StepKind::Cancel(cancel) => self.cancel(step, cancel),
             StepKind::Set(variables) => {
                 for (name, expression) in &variables.0 {
                     let value = expression.evaluate_value(&self.scope())?;

@@ -105,9 +105,24 @@ pub fn audience(workflow: &Workflow, event: &Event, now: Timestamp) -> Result<Au
         };
         return Ok(Audience { sources: vec![nobody] });
     }
+    if !event.told.is_empty() {
+        return Ok(named_by_the_event(workflow, event));
+    }
     let sources = workflow.recipients.iter();
     let sources = sources.filter_map(|rule| source(rule, &scope).transpose());
     Ok(Audience { sources: sources.collect::<Result<_, _>>()? })
+}
+
+/// An emitted event's own recipients, in the role of the workflow's first rule.
+fn named_by_the_event(workflow: &Workflow, event: &Event) -> Audience {
+    let role = workflow.recipients.first().map(|rule| rule.role.clone()).unwrap_or_default();
+    let source = |user: &UserId| Source {
+        told: Told::User(user.clone()),
+        role: role.clone(),
+        condition: None,
+        rule: workflow.path.to_string(),
+    };
+    Audience { sources: event.told.iter().map(source).collect() }
 }
 
 /// `None`: a condition that asks nothing of the recipient is false already.

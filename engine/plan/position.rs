@@ -2,6 +2,7 @@
 
 use super::state;
 use crate::model::{Run, StepPath};
+use crate::workflow::step::Schedule;
 use crate::workflow::{Step, StepKind, Workflow};
 
 /// A place that may lie just behind the last step of a block.
@@ -51,15 +52,28 @@ impl Position {
     /// `by` of the moments that they stand at, outermost first. 0 outside of any loop.
     pub fn item(&self, workflow: &Workflow, run: &Run) -> u32 {
         let mut item = 0;
-        for length in (1..self.0.len()).step_by(2) {
-            let outer = Self(self.0[..length].to_vec());
-            if let Some(StepKind::Schedule(schedule)) = outer.step(workflow).map(|step| &step.kind)
-            {
-                let place = schedule.place(state::turns(run, &outer.path()));
-                item = item * schedule.by.len() + place;
-            }
+        for (outer, schedule) in self.around(workflow).filter(|(outer, _)| outer != self) {
+            let place = schedule.place(state::turns(run, &outer.path()));
+            item = item * schedule.by.len() + place;
         }
         u32::try_from(item).unwrap_or(u32::MAX)
+    }
+
+    /// The loops at and around this place, outermost first.
+    pub fn around<'w>(&self, workflow: &'w Workflow) -> impl Iterator<Item = (Self, &'w Schedule)> {
+        let lengths = (1..=self.0.len()).step_by(2);
+        lengths.filter_map(move |length| {
+            let outer = Self(self.0[..length].to_vec());
+            let schedule = outer.schedule(workflow)?;
+            Some((outer, schedule))
+        })
+    }
+
+    fn schedule<'w>(&self, workflow: &'w Workflow) -> Option<&'w Schedule> {
+        match &self.step(workflow)?.kind {
+            StepKind::Schedule(schedule) => Some(schedule),
+            _ => None,
+        }
     }
 
     pub fn path(&self) -> StepPath {

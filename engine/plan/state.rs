@@ -23,6 +23,14 @@ pub(super) fn status(run: &mut Run, step: &Step, status: &str) {
     }
 }
 
+/// Sets `steps.<id>` whole, where the step has an id.
+pub(super) fn result(run: &mut Run, step: &Step, status: &str, result: Value) {
+    if let Some(id) = &step.id {
+        let whole = json!({ "status": status, "result": result });
+        part(run, "steps").insert(id.clone(), whole);
+    }
+}
+
 /// Says that the step at the run's position has begun.
 pub(super) fn mark(run: &mut Run) {
     if !run.state.is_object() {

@@ -65,6 +65,8 @@ fn planned(channel: &str) -> Planned {
             at: now,
             received_at: now,
             idempotency_key: None,
+            depth: 0,
+            told: Vec::new(),
         }),
         recipient: Recipient {
             person: Some(Arc::new(person(now))),

@@ -4,6 +4,7 @@
 //! lock makes every call atomic, so that nothing here is about concurrency and everything is about
 //! meaning; what it does is what every other store must do.
 
+mod calendar;
 mod erase;
 mod event;
 mod inbox;
@@ -12,6 +13,7 @@ mod key;
 mod message;
 mod plan;
 mod queue;
+mod stop;
 mod stream;
 mod user;
 
@@ -20,7 +22,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 
-use super::ApiKey;
+use super::{ApiKey, Unplanned};
 use crate::clock::Clock;
 use crate::model::{
     Attempt, ChannelName, Decision, Entry, Event, EventId, EventStatus, Fence, Message, MessageId,
@@ -69,6 +71,8 @@ struct EventRow {
     runs: Vec<RunId>,
     /// In the order of their writing.
     decisions: Vec<Decision>,
+    /// Workflows with recipients to tell still, and whether they were stopped.
+    unplanned: Vec<(Unplanned, bool)>,
 }
 
 struct RunRow {
@@ -82,6 +86,8 @@ struct MessageRow {
     message: Message,
     departed_at: Option<Timestamp>,
     attempts: Vec<Attempt>,
+    /// Cancelled while it was with a provider: never tried again.
+    stopping: bool,
 }
 
 /// The event, the workflow, and whom the run speaks to.

@@ -1,10 +1,12 @@
+use std::collections::HashSet;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use super::Result;
+use super::{Acceptance, Result, Stop};
 use crate::model::{
     Attempt, Decision, Entry, Event, EventId, Fence, Frame, Message, MessageId, MessageStatus, Run,
-    RunId,
+    RunId, WorkflowName,
 };
 
 /// The three kinds of job: events to plan, runs to go on with, messages to send.
@@ -25,6 +27,34 @@ pub struct Plan {
     pub decisions: Vec<Decision>,
     /// More of the event remains to be planned: when, and where to go on (opaque to the store).
     pub more: Option<(Timestamp, String)>,
+    /// With `more`: the workflows that have recipients to tell still, and their runs' key.
+    pub unplanned: Vec<Unplanned>,
+    /// Ordered by this event or run; done before anything else of the plan is written.
+    pub stops: Vec<Stop>,
+    /// Emitted; one whose key is taken was emitted before.
+    pub events: Vec<Acceptance>,
+}
+
+/// A workflow that has not told all of an event's recipients yet: a stop of its key finds it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Unplanned {
+    pub event: EventId,
+    pub workflow: WorkflowName,
+    pub key: String,
+}
+
+impl Plan {
+    /// Leaves out the runs of `workflows` with all that hangs on them.
+    pub(super) fn leave_out(&mut self, workflows: &[WorkflowName]) {
+        let out: HashSet<RunId> = self
+            .runs
+            .extract_if(.., |run| workflows.contains(&run.workflow))
+            .map(|run| run.id)
+            .collect();
+        self.messages.retain(|message| !out.contains(&message.run));
+        self.delivered.retain(|(entry, _)| !out.contains(&entry.id));
+        self.decisions.retain(|decision| decision.run.is_none_or(|run| !out.contains(&run)));
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -41,6 +71,8 @@ pub struct DueEvent {
     pub cursor: Option<String>,
     pub fence: Fence,
     pub attempt: u32,
+    /// Stopped before they had told everybody: they tell nobody more.
+    pub stopped: Vec<WorkflowName>,
 }
 
 #[derive(Clone, Debug)]

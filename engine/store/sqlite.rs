@@ -3,6 +3,7 @@
 //! One connection writes, a few read. Concurrent writes share a transaction (`writer`): that is
 //! where the throughput comes from, since a commit costs the same for one row as for a thousand.
 
+mod calendar;
 mod decode;
 mod erase;
 mod events;
@@ -14,6 +15,7 @@ mod plan;
 mod queue;
 mod recover;
 mod rows;
+mod stops;
 mod streams;
 mod topics;
 mod users;

@@ -9,7 +9,7 @@ use crate::expression::Names;
 use crate::model::{Category, ChannelName, Priority, WorkflowName};
 
 /// What a file may say and the engine cannot do yet. Refused rather than ignored.
-const NOT_YET: [&str; 4] = ["cancel_on", "restart_on", "dedupe", "sensitive"];
+const NOT_YET: [&str; 2] = ["dedupe", "sensitive"];
 
 const PRIORITIES: [(&str, Priority); 4] = [
     ("critical", Priority::Critical),
@@ -46,6 +46,14 @@ fn read(reader: &Reader<'_>, root: &Node) -> Option<Workflow> {
     let key = fields.expression("key", Names::EVENT);
     let cancel_on = fields.take("cancel_on").map(|node| patterns(reader, node, "cancel_on"));
     let restart_on = fields.take("restart_on").map(|node| patterns(reader, node, "restart_on"));
+    for what in ["cancel_on", "restart_on"] {
+        if let (Some(node), None) = (root.get(what), root.get("key")) {
+            let message = format!("`{what}` stops the runs of a `key`, and there is none");
+            let problem =
+                Diagnostic::error(reader.source, "key.missing", node.span.clone(), message);
+            reader.push(problem.hint("for example `key: event.data.order_id`"));
+        }
+    }
     let dedupe = fields.take("dedupe").and_then(|node| dedupe(reader, node));
     let required = fields.take("required").map_or(Required::None, |node| required(reader, node));
     let defaults =

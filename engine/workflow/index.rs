@@ -1,7 +1,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::Workflow;
+use super::{Pattern, Workflow};
 use crate::model::Category;
 
 /// The loaded workflows, found by the events that start them.
@@ -12,6 +12,9 @@ pub struct Set {
     exact: HashMap<String, Vec<Arc<Workflow>>>,
     /// Those with a glob, asked one by one.
     globs: Vec<Arc<Workflow>>,
+    /// Those with something that stops their runs, by exact event name; and those with a glob.
+    stopped: HashMap<String, Vec<Arc<Workflow>>>,
+    stopped_by_glob: Vec<Arc<Workflow>>,
 }
 
 impl Set {
@@ -21,15 +24,8 @@ impl Set {
         workflows.dedup_by(|a, b| a.name == b.name);
         let mut set = Self::default();
         for workflow in workflows {
-            for pattern in workflow.on.iter().filter(|pattern| !pattern.is_glob()) {
-                let started = set.exact.entry(pattern.as_str().to_owned()).or_default();
-                if !started.iter().any(|other| other.name == workflow.name) {
-                    started.push(Arc::clone(&workflow));
-                }
-            }
-            if workflow.on.iter().any(super::Pattern::is_glob) {
-                set.globs.push(Arc::clone(&workflow));
-            }
+            enter(&mut set.exact, &mut set.globs, &workflow, workflow.starters());
+            enter(&mut set.stopped, &mut set.stopped_by_glob, &workflow, workflow.stoppers());
             set.by_name.insert(workflow.name.as_str().to_owned(), workflow);
         }
         set
@@ -39,7 +35,17 @@ impl Set {
     pub fn matching<'a>(&'a self, event: &'a str) -> impl Iterator<Item = &'a Arc<Workflow>> {
         let named = self.exact.get(event).map_or(&[][..], Vec::as_slice);
         let globs = self.globs.iter().filter(move |workflow| {
-            workflow.starts_on(event) && !workflow.on.iter().any(|on| on.as_str() == event)
+            workflow.starts_on(event) && !workflow.starters().any(|on| on.as_str() == event)
+        });
+        named.iter().chain(globs)
+    }
+
+    /// The workflows whose runs of the event's key it stops.
+    pub fn stopped_by<'a>(&'a self, event: &'a str) -> impl Iterator<Item = &'a Arc<Workflow>> {
+        let named = self.stopped.get(event).map_or(&[][..], Vec::as_slice);
+        let globs = self.stopped_by_glob.iter().filter(move |workflow| {
+            workflow.stoppers().any(|on| on.matches(event))
+                && !workflow.stoppers().any(|on| on.as_str() == event)
         });
         named.iter().chain(globs)
     }
@@ -66,5 +72,22 @@ impl Set {
     /// Every category that a workflow uses.
     pub fn categories(&self) -> BTreeSet<Category> {
         self.by_name.values().map(|workflow| workflow.category.clone()).collect()
+    }
+}
+
+fn enter<'w>(
+    exact: &mut HashMap<String, Vec<Arc<Workflow>>>,
+    globs: &mut Vec<Arc<Workflow>>,
+    workflow: &'w Arc<Workflow>,
+    patterns: impl Iterator<Item = &'w Pattern> + Clone,
+) {
+    for pattern in patterns.clone().filter(|pattern| !pattern.is_glob()) {
+        let entered = exact.entry(pattern.as_str().to_owned()).or_default();
+        if !entered.iter().any(|other| other.name == workflow.name) {
+            entered.push(Arc::clone(workflow));
+        }
+    }
+    if patterns.clone().any(Pattern::is_glob) {
+        globs.push(Arc::clone(workflow));
     }
 }

@@ -144,6 +144,8 @@ impl StepKind {
                 | Self::Delay(_)
                 | Self::Schedule(_)
                 | Self::Branch(_)
+                | Self::Emit(_)
+                | Self::Cancel(_)
                 | Self::Set(_)
                 | Self::Stop(_)
         )

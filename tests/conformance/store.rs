@@ -12,6 +12,7 @@ mod planned;
 mod recover;
 mod scene;
 mod settle;
+mod stop;
 mod stream;
 mod user;
 
@@ -72,6 +73,15 @@ macro_rules! exercise {
                 what_was_being_sent_is_unknown
                 an_unknown_message_may_be_sent_again
                 events_and_runs_are_due_again
+            );
+            exercise!(@ $make, stop:
+                a_claimed_run_that_is_stopped_writes_nothing
+                a_leased_message_that_is_stopped_does_not_leave
+                what_is_leaving_when_stopped_is_not_tried_again
+                what_left_before_it_was_stopped_is_sent
+                a_stop_means_its_key_tenant_and_workflow
+                recipients_still_to_be_told_are_not
+                the_calendar_shows_what_is_planned
             );
             exercise!(@ $make, message:
                 messages_are_listed_newest_first_in_pages

@@ -72,7 +72,7 @@ impl Events for MemoryStore {
 }
 
 impl State {
-    fn accept(&mut self, acceptance: Acceptance) -> Accepted {
+    pub(super) fn accept(&mut self, acceptance: Acceptance) -> Accepted {
         let Acceptance { event, body_hash, mut plan } = acceptance;
         let id = event.id;
         if let Some(key) = &event.idempotency_key {
@@ -89,6 +89,7 @@ impl State {
             cursor: None,
             runs: Vec::new(),
             decisions: Vec::new(),
+            unplanned: Vec::new(),
         };
         self.events.insert(id, row);
         let more = plan.more.take();

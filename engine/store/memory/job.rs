@@ -116,6 +116,10 @@ impl<Id: Copy + Ord + From<Uuid>> Jobs<Id> {
         self.waiting.values().map(|&(_, due_at)| due_at).min()
     }
 
+    pub fn waiting(&self) -> impl Iterator<Item = (Id, Timestamp)> {
+        self.waiting.iter().map(|(&id, &(_, due_at))| (id, due_at))
+    }
+
     /// How many are due, and the earliest moment among them.
     pub fn backlog(&self, now: Timestamp) -> (u64, Option<Timestamp>) {
         let due =

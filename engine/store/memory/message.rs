@@ -35,7 +35,7 @@ impl Messages for MemoryStore {
 
 impl State {
     fn retry(&mut self, id: MessageId, now: Timestamp) -> Option<MessageStatus> {
-        let MessageRow { message, .. } = self.messages.get_mut(&id)?;
+        let MessageRow { message, stopping, .. } = self.messages.get_mut(&id)?;
         let before = message.status;
         use MessageStatus::{Expired, Failed, Pending, Unknown};
         if matches!(before, Failed | Unknown | Expired) {
@@ -43,6 +43,7 @@ impl State {
             message.due_at = now;
             message.code = None;
             message.forgiven = message.attempt;
+            *stopping = false;
             // Who asks for it now means it to leave now.
             message.expires_at = message.expires_at.filter(|&end| end > now);
             self.schedule_message(id);

@@ -12,6 +12,9 @@ impl State {
     /// Writes a plan. A run or message whose key is taken was planned before: it is left out, with
     /// all that hangs on it.
     pub(super) fn write(&mut self, plan: Plan) -> Vec<Frame> {
+        for stop in &plan.stops {
+            self.stop(stop);
+        }
         let mut old_runs = HashSet::new();
         let mut old_messages = HashSet::new();
         for run in plan.runs {
@@ -37,6 +40,16 @@ impl State {
             decision.run.is_none_or(|run| !old_runs.contains(&run))
                 && decision.message.is_none_or(|message| !old_messages.contains(&message))
         }));
+        for emitted in plan.events {
+            self.accept(emitted);
+        }
+        for unplanned in plan.unplanned {
+            if let Some(row) = self.events.get_mut(&unplanned.event)
+                && row.unplanned.iter().all(|(known, _)| known.workflow != unplanned.workflow)
+            {
+                row.unplanned.push((unplanned, false));
+            }
+        }
         frames
     }
 
@@ -52,6 +65,7 @@ impl State {
             None => {
                 row.status = EventStatus::Planned;
                 row.cursor = None;
+                row.unplanned.clear();
                 self.due_events.rest(id);
             }
         }
@@ -130,7 +144,10 @@ impl State {
             return false;
         }
         messages.push(id);
-        self.messages.insert(id, MessageRow { message, departed_at: None, attempts: Vec::new() });
+        self.messages.insert(
+            id,
+            MessageRow { message, departed_at: None, attempts: Vec::new(), stopping: false },
+        );
         self.schedule_message(id);
         true
     }

@@ -102,6 +102,7 @@ impl State {
             cursor: row.cursor.clone(),
             fence,
             attempt: self.due_events.claims(id),
+            stopped: self.stopped_of(id),
         })
     }
 
@@ -147,10 +148,17 @@ impl State {
     }
 
     fn settle(&mut self, settlement: Settlement) -> Option<Vec<Frame>> {
-        let MessageRow { message, .. } = self.held(settlement.message, settlement.fence)?;
-        message.status = settlement.status;
+        let row = self.held(settlement.message, settlement.fence)?;
+        let again = settlement.status == MessageStatus::Pending;
+        let (status, code) = if row.stopping && again {
+            (MessageStatus::Cancelled, Some("cancelled".into()))
+        } else {
+            (settlement.status, settlement.code)
+        };
+        let message = &mut row.message;
+        message.status = status;
         message.due_at = settlement.due_at.unwrap_or(message.due_at);
-        message.code = settlement.code;
+        message.code = code;
         if let Some(attempt) = &settlement.attempt {
             message.provider = Some(attempt.provider.clone());
             message.receipt = attempt.receipt.clone().or(message.receipt.take());
@@ -170,6 +178,7 @@ impl State {
             return None;
         }
         let mut plan = progress.plan;
+        plan.leave_out(&self.stopped_of(progress.id));
         let more = plan.more.take();
         let frames = self.write(plan);
         self.plan_on(progress.id, more);
@@ -261,7 +270,7 @@ impl MessageRow {
         let Message { channel, provider, .. } = &self.message;
         // `depart` names a provider before a message is ever `Sending`.
         let Some(provider) = provider.clone() else { return };
-        let retried = retry_unknown(channel, &provider);
+        let retried = retry_unknown(channel, &provider) && !self.stopping;
         self.attempts.push(Attempt {
             message: self.message.id,
             number: self.message.attempt,

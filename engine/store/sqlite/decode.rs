@@ -15,8 +15,8 @@ use crate::model::{
 };
 use crate::store::{Result, StoreError};
 
-pub(super) const EVENT: &str =
-    "id, tenant, name, ikey, actor, data, at, received_at, plan_at, cursor, fence, tries";
+pub(super) const EVENT: &str = "id, tenant, name, ikey, actor, data, at, received_at, plan_at, cursor, fence, tries, \
+     depth, told";
 pub(super) const RUN: &str = "id, event, workflow, recipient, version, role, contact, priority, \
      key, status, position, wake_at, state, started_at, fence, tries";
 pub(super) const MESSAGE: &str = "id, run, step, item, channel, event, recipient, workflow, \
@@ -49,11 +49,14 @@ pub(super) fn run_status(status: RunStatus) -> i64 {
 pub(super) fn event(row: &SqliteRow) -> Result<Event> {
     let id: Uuid = row.try_get(0)?;
     let noun = Noun { noun: "event", id };
+    let told: Option<String> = row.try_get(13)?;
     Ok(Event {
         id: id.into(),
         tenant: row.try_get(1)?,
         name: row.try_get(2)?,
         idempotency_key: row.try_get(3)?,
+        depth: noun.number(row.try_get(12)?)?,
+        told: told.map(|text| noun.json(&text)).transpose()?.unwrap_or_default(),
         actor: row.try_get::<Option<String>, _>(4)?.map(Into::into),
         data: noun.json(row.try_get(5)?)?,
         at: noun.time(row.try_get(6)?)?,

@@ -4,17 +4,17 @@ use sqlx::{Row, SqliteConnection};
 use uuid::Uuid;
 
 use super::decode::{self, json, millis, shared};
-use super::rows::Bulk;
+use super::rows::{Bound, Bulk};
 use super::streams::Streams;
 use super::writer::Call;
-use super::{SqliteStore, plan};
+use super::{SqliteStore, plan, stops};
 use crate::model::{Event, EventId, EventStatus, Run, Version, WorkflowName};
 use crate::store::{Acceptance, Accepted, Backlog, EventRecord, Events, Result, Timeline};
 
 const EVENTS: Bulk = Bulk {
     head: "INSERT OR IGNORE INTO event (id, tenant, name, ikey, body_hash, actor, data, at, \
-           received_at, plan_at, cursor)",
-    columns: 11,
+           received_at, plan_at, cursor, depth, told)",
+    columns: 13,
     tail: "",
 };
 
@@ -157,24 +157,8 @@ pub(super) async fn accept(
     streams: &mut Streams,
     all: &[&Acceptance],
 ) -> sqlx::Result<Vec<Accepted>> {
-    let written = EVENTS
-        .execute(connection, all, |query, acceptance| {
-            let Acceptance { event, body_hash, plan } = acceptance;
-            let more = plan.more.as_ref();
-            query
-                .bind(event.id.0)
-                .bind(event.tenant.as_str())
-                .bind(event.name.as_str())
-                .bind(event.idempotency_key.as_deref())
-                .bind(body_hash.as_slice())
-                .bind(event.actor.as_ref().map(|user| shared(&user.0)))
-                .bind(json(&event.data))
-                .bind(millis(event.at))
-                .bind(millis(event.received_at))
-                .bind(more.map(|(at, _)| millis(*at)))
-                .bind(more.map(|(_, cursor)| cursor.as_str()))
-        })
-        .await?;
+    let written =
+        EVENTS.execute(connection, all, |query, acceptance| bind(query, acceptance)).await?;
     let mut answers = Vec::with_capacity(all.len());
     for acceptance in all {
         let first =
@@ -192,6 +176,38 @@ pub(super) async fn accept(
         }
     }
     Ok(answers)
+}
+
+/// Writes the events that runs emitted; what was emitted before is left as it is.
+pub(super) async fn emitted(
+    connection: &mut SqliteConnection,
+    all: &[&Acceptance],
+) -> sqlx::Result<()> {
+    EVENTS.execute(connection, all, |query, acceptance| bind(query, acceptance)).await?;
+    for acceptance in all {
+        stops::note_unplanned(connection, &acceptance.plan).await?;
+    }
+    Ok(())
+}
+
+fn bind<'q>(query: Bound<'q>, acceptance: &'q Acceptance) -> Bound<'q> {
+    let Acceptance { event, body_hash, plan } = acceptance;
+    let more = plan.more.as_ref();
+    let told = (!event.told.is_empty()).then(|| json(&serde_json::json!(event.told)));
+    query
+        .bind(event.id.0)
+        .bind(event.tenant.as_str())
+        .bind(event.name.as_str())
+        .bind(event.idempotency_key.as_deref())
+        .bind(body_hash.as_slice())
+        .bind(event.actor.as_ref().map(|user| shared(&user.0)))
+        .bind(json(&event.data))
+        .bind(millis(event.at))
+        .bind(millis(event.received_at))
+        .bind(more.map(|(at, _)| millis(*at)))
+        .bind(more.map(|(_, cursor)| cursor.as_str()))
+        .bind(i64::from(event.depth))
+        .bind(told)
 }
 
 /// What the key of `acceptance` stands for, unless that is this very event.

@@ -30,16 +30,14 @@ impl Messages for SqliteStore {
     }
 
     async fn message(&self, id: MessageId) -> Result<Option<MessageRecord>> {
-        let select = format!("SELECT {} FROM message WHERE id = ?", decode::MESSAGE);
-        let row = sqlx::query(AssertSqlSafe(select)).bind(id.0).fetch_optional(&self.readers);
-        let Some(row) = row.await? else { return Ok(None) };
-        Ok(self.with_attempts(vec![decode::message(&row)?]).await?.pop())
+        let Some(message) = self.message_row(id).await? else { return Ok(None) };
+        Ok(self.with_attempts(vec![message]).await?.pop())
     }
 
     async fn retry(&self, id: MessageId, now: Timestamp) -> Result<Option<MessageStatus>> {
         let from = &[MessageStatus::Failed, MessageStatus::Unknown, MessageStatus::Expired];
         let sql = "UPDATE message SET status = 0, due_at = ?2, code = NULL, forgiven = attempt, \
-                     expires_at = NULL WHERE id = ?1 AND status IN (3, 5, 8)";
+                     expires_at = NULL, stopping = 0 WHERE id = ?1 AND status IN (3, 5, 8)";
         self.by_hand(id, now, sql, from, (Verdict::Retry, "retried", "asked for by hand")).await
     }
 
@@ -54,6 +52,12 @@ impl Messages for SqliteStore {
 type Record = (Verdict, &'static str, &'static str);
 
 impl SqliteStore {
+    pub(super) async fn message_row(&self, id: MessageId) -> Result<Option<Message>> {
+        let select = format!("SELECT {} FROM message WHERE id = ?", decode::MESSAGE);
+        let row = sqlx::query(AssertSqlSafe(select)).bind(id.0).fetch_optional(&self.readers);
+        row.await?.as_ref().map(decode::message).transpose()
+    }
+
     /// A change that a person asked for, with its record. Answers the status before.
     async fn by_hand(
         &self,

@@ -9,8 +9,9 @@ use uuid::Uuid;
 use super::decode::{json, millis, run_status, shared};
 use super::rows::{Bound, Bulk};
 use super::streams::Streams;
+use super::{events, stops};
 use crate::model::{Attempt, Decision, Entry, Frame, FrameBody, Message, Run, Stream};
-use crate::store::Plan;
+use crate::store::{Acceptance, Plan};
 
 const RUNS: Bulk = Bulk {
     head: "INSERT OR IGNORE INTO run (id, event, workflow, recipient, version, role, contact, \
@@ -56,6 +57,22 @@ pub(super) async fn write(
     streams: &mut Streams,
     plans: &[&Plan],
 ) -> sqlx::Result<Vec<Vec<Frame>>> {
+    let mut frames = Vec::with_capacity(plans.len());
+    // What a plan stops includes what the plans before it began, and nothing of its own.
+    for part in plans.chunk_by(|_, next| next.stops.is_empty()) {
+        for stop in part.iter().flat_map(|plan| &plan.stops) {
+            stops::stop(connection, stop).await?;
+        }
+        frames.append(&mut write_part(connection, streams, part).await?);
+    }
+    Ok(frames)
+}
+
+async fn write_part(
+    connection: &mut SqliteConnection,
+    streams: &mut Streams,
+    plans: &[&Plan],
+) -> sqlx::Result<Vec<Vec<Frame>>> {
     let all: Vec<&Run> = plans.iter().flat_map(|plan| &plan.runs).collect();
     let old_runs = runs(connection, &all).await?;
     let (all, of_old_runs): (Vec<&Message>, Vec<&Message>) = plans
@@ -85,6 +102,11 @@ pub(super) async fn write(
     let kept = |decision: &&Decision| decision.message.is_none_or(|id| !old.contains(&id.0));
     let all: Vec<&Decision> = plans.iter().flat_map(|plan| &plan.decisions).filter(kept).collect();
     decisions(connection, &all).await?;
+    let all: Vec<&Acceptance> = plans.iter().flat_map(|plan| &plan.events).collect();
+    events::emitted(connection, &all).await?;
+    for plan in plans.iter().filter(|plan| !plan.unplanned.is_empty()) {
+        stops::note_unplanned(connection, plan).await?;
+    }
     Ok(frames)
 }
 

@@ -1,5 +1,6 @@
 //! Claims, departures and results: set statements, each fenced.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -14,11 +15,11 @@ use super::plan::{self, Delivered};
 use super::rows::{Bound, Bulk};
 use super::streams::Streams;
 use super::writer::Call;
-use super::{SqliteStore, recover};
+use super::{SqliteStore, recover, stops};
 use crate::model::{Event, EventId, Fence, Frame, Run, RunId};
 use crate::store::{
-    Claim, Departure, DueEvent, DueMessage, DueRun, Progress, Queue, QueueName, Recovered, Result,
-    RetryUnknown, Settlement, Unsent,
+    Claim, Departure, DueEvent, DueMessage, DueRun, Plan, Progress, Queue, QueueName, Recovered,
+    Result, RetryUnknown, Settlement, Unsent,
 };
 
 pub(super) type ClaimedRows = Vec<SqliteRow>;
@@ -38,8 +39,10 @@ const DEPART: Bulk = Bulk {
            RETURNING message.id",
 };
 const SETTLE: Bulk = Bulk {
-    head: "UPDATE message SET status = v.column3, due_at = coalesce(v.column4, due_at), \
-             code = v.column5, receipt = coalesce(v.column6, receipt), \
+    head: "UPDATE message SET \
+             status = CASE WHEN stopping AND v.column3 = 0 THEN 7 ELSE v.column3 END, \
+             due_at = coalesce(v.column4, due_at), \
+             code = CASE WHEN stopping AND v.column3 = 0 THEN 'cancelled' ELSE v.column5 END, receipt = coalesce(v.column6, receipt), \
              provider = coalesce(v.column7, provider), attempt = coalesce(v.column8, attempt), \
              fence = NULL, lease_until = NULL, tries = 0 FROM (",
     columns: 8,
@@ -63,16 +66,18 @@ const ADVANCED: Bulk = Bulk {
 impl Queue for SqliteStore {
     async fn claim_events(&self, claim: Claim) -> Result<Vec<DueEvent>> {
         let rows = self.writer.claim(self.call(QueueName::Events, claim)).await?;
-        rows.iter()
-            .map(|row| {
-                Ok(DueEvent {
-                    event: decode::event(row)?,
-                    cursor: row.try_get(9)?,
-                    fence: Fence(row.try_get(10)?),
-                    attempt: row.try_get(11)?,
-                })
-            })
-            .collect()
+        let mut due = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let event = decode::event(row)?;
+            due.push(DueEvent {
+                stopped: stops::stopped_of(&self.readers, event.id.0).await?,
+                event,
+                cursor: row.try_get(9)?,
+                fence: Fence(row.try_get(10)?),
+                attempt: row.try_get(11)?,
+            });
+        }
+        Ok(due)
     }
 
     async fn claim_runs(&self, claim: Claim) -> Result<Vec<DueRun>> {
@@ -202,7 +207,7 @@ impl SqliteStore {
         ClaimCall { queue, claim, fence: Fence(self.clock.random_between(1, i64::MAX)) }
     }
 
-    async fn runs_by_id(
+    pub(super) async fn runs_by_id(
         &self,
         ids: impl Iterator<Item = RunId>,
     ) -> Result<HashMap<RunId, Arc<Run>>> {
@@ -372,7 +377,26 @@ pub(super) async fn planned(
             })
             .await?;
         let kept = ids(&rows)?;
-        write_plans(connection, streams, round, |id| kept.contains(&id.0), &mut answers).await?;
+        let mut plans = Vec::with_capacity(round.len());
+        for (place, progress) in round {
+            if !kept.contains(&progress.id.0) {
+                continue;
+            }
+            let mut plan = Cow::Borrowed(&progress.plan);
+            let stopped = stops::stopped_of(&mut *connection, progress.id.0).await?;
+            if !stopped.is_empty() {
+                plan.to_mut().leave_out(&stopped);
+            }
+            if plan.more.is_none() {
+                stops::forget_unplanned(connection, progress.id).await?;
+            }
+            plans.push((place, plan));
+        }
+        let all: Vec<&Plan> = plans.iter().map(|(_, plan)| plan.as_ref()).collect();
+        let written = plan::write(connection, streams, &all).await?;
+        for ((place, _), frames) in plans.iter().zip(written) {
+            answers[*place] = Some(frames);
+        }
     }
     Ok(answers)
 }
@@ -398,25 +422,15 @@ pub(super) async fn advanced(
             })
             .await?;
         let kept = ids(&rows)?;
-        write_plans(connection, streams, round, |id| kept.contains(&id.0), &mut answers).await?;
+        let mut round = round;
+        round.retain(|(_, progress)| kept.contains(&progress.id.0));
+        let plans: Vec<_> = round.iter().map(|(_, progress)| &progress.plan).collect();
+        let written = plan::write(connection, streams, &plans).await?;
+        for ((place, _), frames) in round.into_iter().zip(written) {
+            answers[place] = Some(frames);
+        }
     }
     Ok(answers)
-}
-
-async fn write_plans<Id>(
-    connection: &mut SqliteConnection,
-    streams: &mut Streams,
-    mut round: Vec<(usize, &Progress<Id>)>,
-    kept: impl Fn(&Id) -> bool,
-    answers: &mut [Option<Vec<Frame>>],
-) -> sqlx::Result<()> {
-    round.retain(|(_, progress)| kept(&progress.id));
-    let plans: Vec<_> = round.iter().map(|(_, progress)| &progress.plan).collect();
-    let written = plan::write(connection, streams, &plans).await?;
-    for ((place, _), frames) in round.into_iter().zip(written) {
-        answers[place] = Some(frames);
-    }
-    Ok(())
 }
 
 /// Calls, each with its place among the answers.

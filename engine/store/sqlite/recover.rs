@@ -28,7 +28,7 @@ pub(super) async fn expired(
     }
     let sending = sqlx::query(
         "UPDATE message SET fence = NULL, lease_until = NULL WHERE status = 2 AND lease_until <= ?
-         RETURNING id, attempt, provider, departed_at, channel",
+         RETURNING id, attempt, provider, departed_at, channel, stopping",
     );
     let rows = sending.bind(before).fetch_all(&mut *connection).await?;
     let mut attempts = Vec::with_capacity(rows.len());
@@ -36,6 +36,8 @@ pub(super) async fn expired(
         let provider: Option<String> = row.try_get(2)?;
         let provider = provider.unwrap_or_default();
         let retry = again.contains(&(row.try_get(4)?, provider.clone()));
+        // Cancelled while it was leaving: whether it left is not known, and it is not tried again.
+        let retry = retry && !row.try_get::<bool, _>(5)?;
         let status = if retry { MessageStatus::Pending } else { MessageStatus::Unknown };
         let id: Uuid = row.try_get(0)?;
         sqlx::query("UPDATE message SET status = ?, due_at = ?, code = ? WHERE id = ?")

@@ -67,6 +67,8 @@ impl Scene {
             at: self.now(),
             received_at: self.now(),
             idempotency_key: None,
+            depth: 0,
+            told: Vec::new(),
         }
     }
 
