@@ -23,7 +23,9 @@ mod stop;
 mod user;
 
 pub use calendar::{Calendar, CalendarQuery, Due, Planned};
-pub use event::{Acceptance, Accepted, Backlog, EventRecord, Events, Timeline};
+pub use event::{
+    Acceptance, Accepted, Backlog, EventRecord, Events, SHOWN_RUNS, TOLD_RUNS, Timeline,
+};
 pub use inbox::{Inbox, InboxOrder, InboxPage, InboxQuery, Replay};
 pub use key::{ApiKey, Keys};
 pub use message::{MessageQuery, MessageRecord, Messages};

@@ -3,6 +3,8 @@
 //! twice).
 
 mod emit;
+mod plain;
+mod recipients;
 mod schedule;
 mod stops;
 

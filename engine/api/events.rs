@@ -228,6 +228,9 @@ pub struct EventView {
     event: EventHead,
     #[schema(value_type = String)]
     status: EventStatus,
+    /// Runs so far: while the event waits, how far its planning has come.
+    planned: u64,
+    /// The first 100 of them.
     runs: Vec<RunView>,
 }
 
@@ -274,6 +277,7 @@ impl From<EventRecord> for EventView {
         Self {
             event: record.event.into(),
             status: record.status,
+            planned: record.planned,
             runs: record.runs.into_iter().map(RunView::from).collect(),
         }
     }

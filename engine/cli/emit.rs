@@ -1,10 +1,16 @@
 use std::io::Read;
+use std::time::Duration;
 
 use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Map, Value};
 
-use super::client::Node;
+use super::client::{Client, Node};
 use super::{Done, Failure, Format, block_on};
+use crate::clock::Clock;
+
+/// Between two looks at how far the planning of an event has come.
+const POLL: Duration = Duration::from_millis(250);
 
 /// Sends an event to a node.
 #[derive(Debug, Args)]
@@ -28,6 +34,9 @@ pub(super) struct Emit {
     /// When it happened (RFC 3339); in the future, the event waits until then
     #[arg(long)]
     at: Option<String>,
+    /// Come back when every recipient is planned, and show how far it is
+    #[arg(long)]
+    wait: bool,
     #[command(flatten)]
     node: Node,
 }
@@ -49,7 +58,13 @@ impl Emit {
             }
         }
         let client = self.node.client()?;
-        let answer = block_on(Some(1), client.post("/v1/events", &event.into()))??;
+        let answer = block_on(Some(1), async {
+            let answer = client.post("/v1/events", &event.into()).await?;
+            if self.wait {
+                planned(&client, &answer).await?;
+            }
+            Ok::<_, Failure>(answer)
+        })??;
         if format == Format::Json {
             println!("{answer}");
         } else {
@@ -58,6 +73,26 @@ impl Emit {
             eprintln!("see what becomes of it: nuncio explain {}", field("id"));
         }
         Ok(())
+    }
+}
+
+/// Waits for the end of an event's planning: recipients are looked up in pages.
+async fn planned(client: &Client, answer: &Value) -> Result<(), Failure> {
+    let id = answer.get("id").and_then(Value::as_str).unwrap_or_default();
+    let clock = Clock::system();
+    let shown = ProgressBar::new_spinner();
+    shown.set_style(
+        ProgressStyle::with_template("{spinner} {human_pos} recipients planned, {elapsed}")
+            .map_err(Failure::service)?,
+    );
+    loop {
+        let event = client.get(&format!("/v1/events/{id}")).await?;
+        shown.set_position(event.get("planned").and_then(Value::as_u64).unwrap_or_default());
+        if event.get("status").and_then(Value::as_str) != Some("waiting") {
+            shown.finish();
+            return Ok(());
+        }
+        clock.sleep(POLL).await;
     }
 }
 

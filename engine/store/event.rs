@@ -31,14 +31,24 @@ pub enum Accepted {
 pub struct EventRecord {
     pub event: Event,
     pub status: EventStatus,
+    /// How many runs there are so far: while the event waits, how far its planning has come.
+    pub planned: u64,
+    /// The first of them, [`SHOWN_RUNS`] at most.
     pub runs: Vec<Run>,
 }
 
-/// All that is known of an event: what `explain` prints.
+/// Runs that an [`EventRecord`] shows.
+pub const SHOWN_RUNS: usize = 100;
+/// Runs that a [`Timeline`] tells of: an event may have millions, which nobody reads in one piece.
+pub const TOLD_RUNS: usize = 10_000;
+
+/// What is known of an event: what `explain` prints.
 #[derive(Clone, Debug)]
 pub struct Timeline {
     pub event: Event,
     pub status: EventStatus,
+    /// The first of the event's runs, [`TOLD_RUNS`] at most, with all that hangs on them; the one
+    /// asked for, where an id of it was given.
     pub runs: Vec<Run>,
     pub messages: Vec<Message>,
     pub attempts: Vec<Attempt>,
@@ -54,7 +64,8 @@ pub trait Events {
 
     async fn event(&self, id: EventId) -> Result<Option<EventRecord>>;
 
-    /// The time line of the event that `id` is, or that the run or message `id` belongs to.
+    /// The time line of the event that `id` is; or of the run that `id` is, or that the message
+    /// `id` belongs to, with what concerns the event as a whole.
     async fn timeline(&self, id: uuid::Uuid) -> Result<Option<Timeline>>;
 
     /// Keeps a workflow file's content under its hash. Idempotent.

@@ -7,7 +7,9 @@ use uuid::Uuid;
 
 use super::{EventRow, MemoryStore, State};
 use crate::model::{EventId, EventStatus, MessageId, Run, RunId, RunStatus, Version, WorkflowName};
-use crate::store::{Acceptance, Accepted, Backlog, EventRecord, Events, Result, Timeline};
+use crate::store::{
+    Acceptance, Accepted, Backlog, EventRecord, Events, Result, SHOWN_RUNS, TOLD_RUNS, Timeline,
+};
 
 #[async_trait]
 impl Events for MemoryStore {
@@ -21,13 +23,14 @@ impl Events for MemoryStore {
         Ok(state.events.get(&id).map(|row| EventRecord {
             event: (*row.event).clone(),
             status: row.status,
-            runs: state.runs_of(row),
+            planned: row.runs.len() as u64,
+            runs: state.runs_of(row.runs.iter().take(SHOWN_RUNS)),
         }))
     }
 
     async fn timeline(&self, id: Uuid) -> Result<Option<Timeline>> {
         let state = self.state();
-        Ok(state.event_of(id).and_then(|event| state.timeline(event)))
+        Ok(state.event_of(id).and_then(|(event, run)| state.timeline(event, run)))
     }
 
     async fn keep_version(
@@ -105,30 +108,40 @@ impl State {
         }
     }
 
-    fn event_of(&self, id: Uuid) -> Option<EventId> {
-        let run = || self.runs.get(&RunId(id)).map(|row| row.run.event);
-        let message = || self.messages.get(&MessageId(id)).map(|row| row.message.event);
-        self.events.contains_key(&EventId(id)).then_some(EventId(id)).or_else(run).or_else(message)
+    /// The event that `id` is, or that the run or message `id` belongs to, with that run.
+    fn event_of(&self, id: Uuid) -> Option<(EventId, Option<RunId>)> {
+        let of_run = |id: RunId| Some((self.runs.get(&id)?.run.event, Some(id)));
+        let of_message = || of_run(self.messages.get(&MessageId(id))?.message.run);
+        let event = self.events.contains_key(&EventId(id)).then_some((EventId(id), None));
+        event.or_else(|| of_run(RunId(id))).or_else(of_message)
     }
 
-    fn runs_of(&self, row: &EventRow) -> Vec<Run> {
-        row.runs.iter().filter_map(|id| Some((*self.runs.get(id)?.run).clone())).collect()
+    fn runs_of<'a>(&self, ids: impl Iterator<Item = &'a RunId>) -> Vec<Run> {
+        ids.filter_map(|id| Some((*self.runs.get(id)?.run).clone())).collect()
     }
 
-    fn timeline(&self, id: EventId) -> Option<Timeline> {
+    fn timeline(&self, id: EventId, only: Option<RunId>) -> Option<Timeline> {
         let row = self.events.get(&id)?;
-        let runs = row.runs.iter().filter_map(|id| self.runs.get(id));
+        let told: Vec<RunId> = match only {
+            Some(run) => vec![run],
+            None => row.runs.iter().take(TOLD_RUNS).copied().collect(),
+        };
+        let runs = told.iter().filter_map(|id| self.runs.get(id));
         let messages: Vec<_> =
             runs.flat_map(|run| &run.messages).filter_map(|id| self.messages.get(id)).collect();
         let mut attempts: Vec<_> = messages.iter().flat_map(|row| row.attempts.clone()).collect();
         attempts.sort_by_key(|attempt| (attempt.started_at, attempt.message, attempt.number));
+        let mut decisions = row.decisions.clone();
+        if only.is_some() || told.len() < row.runs.len() {
+            decisions.retain(|each| each.run.is_none_or(|run| told.contains(&run)));
+        }
         Some(Timeline {
             event: (*row.event).clone(),
             status: row.status,
-            runs: self.runs_of(row),
+            runs: self.runs_of(told.iter()),
             messages: messages.into_iter().map(|row| row.message.clone()).collect(),
             attempts,
-            decisions: row.decisions.clone(),
+            decisions,
         })
     }
 }

@@ -1,6 +1,6 @@
 use async_trait::async_trait;
 use jiff::Timestamp;
-use sqlx::{Row, SqliteConnection};
+use sqlx::{AssertSqlSafe, Row, SqliteConnection};
 use uuid::Uuid;
 
 use super::decode::{self, json, millis, shared};
@@ -9,7 +9,9 @@ use super::streams::Streams;
 use super::writer::Call;
 use super::{SqliteStore, plan, stops};
 use crate::model::{Event, EventId, EventStatus, Run, Version, WorkflowName};
-use crate::store::{Acceptance, Accepted, Backlog, EventRecord, Events, Result, Timeline};
+use crate::store::{
+    Acceptance, Accepted, Backlog, EventRecord, Events, Result, SHOWN_RUNS, TOLD_RUNS, Timeline,
+};
 
 const EVENTS: Bulk = Bulk {
     head: "INSERT OR IGNORE INTO event (id, tenant, name, ikey, body_hash, actor, data, at, \
@@ -29,31 +31,36 @@ impl Events for SqliteStore {
 
     async fn event(&self, id: EventId) -> Result<Option<EventRecord>> {
         let Some((event, status)) = self.event_row(id.0).await? else { return Ok(None) };
-        let runs = self.runs_of(id.0).await?;
-        Ok(Some(EventRecord { event, status, runs }))
+        let runs = self.runs_of(id.0, None, SHOWN_RUNS).await?;
+        let planned: i64 = sqlx::query_scalar("SELECT count(*) FROM run WHERE event = ?")
+            .bind(id.0)
+            .fetch_one(&self.readers)
+            .await?;
+        Ok(Some(EventRecord { event, status, planned: planned.unsigned_abs(), runs }))
     }
 
     async fn timeline(&self, id: Uuid) -> Result<Option<Timeline>> {
-        let Some(id) = self.event_of(id).await? else { return Ok(None) };
+        let Some((id, run)) = self.event_of(id).await? else { return Ok(None) };
         let Some((event, status)) = self.event_row(id).await? else { return Ok(None) };
-        let runs = self.runs_of(id).await?;
-        let messages = sqlx::query(sqlx::AssertSqlSafe(format!(
-            "SELECT {} FROM message WHERE run IN (SELECT id FROM run WHERE event = ?) ORDER BY id",
-            decode::MESSAGE
-        )));
-        let messages = messages.bind(id).fetch_all(&self.readers).await?;
-        let attempts = sqlx::query(sqlx::AssertSqlSafe(format!(
-            "SELECT {} FROM attempt WHERE message IN
-               (SELECT id FROM message WHERE run IN (SELECT id FROM run WHERE event = ?))
-             ORDER BY started_at, number",
-            decode::ATTEMPT
-        )));
-        let attempts = attempts.bind(id).fetch_all(&self.readers).await?;
-        let decisions = sqlx::query(sqlx::AssertSqlSafe(format!(
-            "SELECT {} FROM decision WHERE event = ? ORDER BY seq",
+        let runs = self.runs_of(id, run, TOLD_RUNS).await?;
+        let ids: Vec<String> = runs.iter().map(|run| run.id.0.simple().to_string()).collect();
+        let ids = serde_json::Value::from(ids).to_string();
+        let of_runs = async |columns: &str, rest: &str| {
+            let told = "SELECT unhex(value) FROM json_each(?1)";
+            let select = format!("SELECT {columns} FROM {}", rest.replace("TOLD", told));
+            sqlx::query(AssertSqlSafe(select)).bind(ids.as_str()).fetch_all(&self.readers).await
+        };
+        let messages = of_runs(decode::MESSAGE, "message WHERE run IN (TOLD) ORDER BY id").await?;
+        let attempts = "attempt WHERE message IN (SELECT id FROM message WHERE run IN (TOLD)) \
+             ORDER BY started_at, number";
+        let attempts = of_runs(decode::ATTEMPT, attempts).await?;
+        let select = format!(
+            "SELECT {} FROM decision WHERE event = ?2 AND (run IS NULL \
+               OR run IN (SELECT unhex(value) FROM json_each(?1))) ORDER BY seq",
             decode::DECISION
-        )));
-        let decisions = decisions.bind(id).fetch_all(&self.readers).await?;
+        );
+        let decisions = sqlx::query(AssertSqlSafe(select)).bind(ids.as_str()).bind(id);
+        let decisions = decisions.fetch_all(&self.readers).await?;
         Ok(Some(Timeline {
             event,
             status,
@@ -127,25 +134,30 @@ impl Events for SqliteStore {
 impl SqliteStore {
     async fn event_row(&self, id: Uuid) -> Result<Option<(Event, EventStatus)>> {
         let select = format!("SELECT {} FROM event WHERE id = ?", decode::EVENT);
-        let row = sqlx::query(sqlx::AssertSqlSafe(select)).bind(id);
+        let row = sqlx::query(AssertSqlSafe(select)).bind(id);
         let Some(row) = row.fetch_optional(&self.readers).await? else { return Ok(None) };
         let plan_at: Option<i64> = row.try_get(8)?;
         let status = if plan_at.is_some() { EventStatus::Waiting } else { EventStatus::Planned };
         Ok(Some((decode::event(&row)?, status)))
     }
 
-    async fn runs_of(&self, event: Uuid) -> Result<Vec<Run>> {
-        let select = format!("SELECT {} FROM run WHERE event = ? ORDER BY id", decode::RUN);
-        let rows = sqlx::query(sqlx::AssertSqlSafe(select)).bind(event);
+    /// The event's first runs; `only` one of them.
+    async fn runs_of(&self, event: Uuid, only: Option<Uuid>, most: usize) -> Result<Vec<Run>> {
+        let select = format!(
+            "SELECT {} FROM run WHERE event = ?1 AND (?2 IS NULL OR id = ?2) ORDER BY id LIMIT ?3",
+            decode::RUN
+        );
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
+        let rows = sqlx::query(AssertSqlSafe(select)).bind(event).bind(only).bind(most);
         decode::all(&rows.fetch_all(&self.readers).await?, decode::run)
     }
 
-    /// The event that `id` is, or that the run or message `id` belongs to.
-    async fn event_of(&self, id: Uuid) -> Result<Option<Uuid>> {
-        let found = sqlx::query_scalar(
-            "SELECT id FROM event WHERE id = ?1
-             UNION ALL SELECT event FROM run WHERE id = ?1
-             UNION ALL SELECT event FROM message WHERE id = ?1 LIMIT 1",
+    /// The event that `id` is, or that the run or message `id` belongs to, with that run.
+    async fn event_of(&self, id: Uuid) -> Result<Option<(Uuid, Option<Uuid>)>> {
+        let found = sqlx::query_as(
+            "SELECT id, NULL FROM event WHERE id = ?1
+             UNION ALL SELECT event, id FROM run WHERE id = ?1
+             UNION ALL SELECT event, run FROM message WHERE id = ?1 LIMIT 1",
         );
         Ok(found.bind(id).fetch_optional(&self.readers).await?)
     }
