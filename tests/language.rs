@@ -153,3 +153,17 @@ proptest! {
         let _ = workflow::compile(&Source::new("workflows/w.yaml", lines.join("\n")));
     }
 }
+
+#[test]
+fn what_stops_runs_needs_a_key_and_once_comes_before_whom_it_is_said_to() {
+    let codes = |text: &str| -> Vec<(&str, usize)> {
+        let (_, problems) = workflow::compile(&Source::new("w.yaml", text.to_owned()));
+        problems.iter().map(|problem| (problem.code, problem.line)).collect()
+    };
+    let stops = "workflow: w\non: a\ncancel_on: b\nsteps: []\n";
+    assert_eq!(codes(stops), [("key.missing", 3)]);
+    assert_eq!(codes(&stops.replace("cancel_on: b", "key: event.data.k\ncancel_on: b")), []);
+    let late = "workflow: w\non: a\nrecipients: {everyone: true}\nsteps:\n  - emit: {event: b, \
+                once: true}\n  - send: in_app\n    template: t\n  - emit: {event: b, once: true}\n";
+    assert_eq!(codes(late), [("step.once", 8)]);
+}

@@ -151,6 +151,16 @@ impl StepKind {
         )
     }
 
+    /// Whether it is asked to have its effect once for all recipients.
+    fn is_once(&self) -> bool {
+        match self {
+            Self::Publish(publish) => publish.once,
+            Self::Fetch(fetch) => fetch.once,
+            Self::Emit(emit) => emit.once,
+            _ => false,
+        }
+    }
+
     fn needs_recipient(&self) -> bool {
         matches!(self, Self::Send(_) | Self::Route(_))
     }
@@ -291,6 +301,7 @@ pub(super) fn check(reader: &Reader<'_>, workflow: &Workflow, for_nobody: bool) 
         reader.error("steps.size", 0..0, message);
     }
     let mut ids: Vec<&str> = Vec::new();
+    let mut spoken = false;
     for step in steps {
         let word = step.kind.word();
         if !step.kind.runs() {
@@ -300,6 +311,11 @@ pub(super) fn check(reader: &Reader<'_>, workflow: &Workflow, for_nobody: bool) 
         if for_nobody && step.kind.needs_recipient() {
             let message = format!("`{word}` needs somebody to speak to: there are no `recipients`");
             reader.error("recipients.missing", step.span.clone(), message);
+        }
+        spoken |= step.kind.needs_recipient();
+        if spoken && step.kind.is_once() {
+            let message = format!("`{word}` cannot be `once` behind a step that speaks to somebody");
+            reader.error("step.once", step.span.clone(), message);
         }
         if let Some(id) = &step.id {
             if ids.contains(&id.as_str()) {
