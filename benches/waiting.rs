@@ -24,7 +24,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let few = measured(FEW).await?;
         let much = measured(many).await?;
         println!("{FEW} waiting: a claim of {CLAIMED} due runs takes {:?}", few.claim);
-        println!("{many} waiting: {:?}, {:.2} times that", much.claim, ratio(much.claim, few.claim));
+        println!(
+            "{many} waiting: {:?}, {:.2} times that",
+            much.claim,
+            ratio(much.claim, few.claim)
+        );
         println!("a waiting run takes {} bytes of store, its event left out", much.bytes);
         Ok(())
     })
@@ -82,7 +86,8 @@ async fn wait(
         let plan = Plan { runs: runs.collect(), ..Plan::default() };
         // Each page as an event of its own would store the event as often: the first one is
         // stored, and the others only bring their runs.
-        let event = if page == 0 { event.clone() } else { Event { id: clock.id(), ..small(event) } };
+        let event =
+            if page == 0 { event.clone() } else { Event { id: clock.id(), ..small(event) } };
         store.accept(vec![Acceptance { event, body_hash: [0; 32], plan }]).await?;
     }
     Ok(())

@@ -4,6 +4,7 @@ mod delivery;
 mod flow;
 mod idempotency;
 mod outbox;
+mod planned;
 mod preference;
 mod retry;
 

@@ -229,7 +229,7 @@ pub struct EventView {
     #[schema(value_type = String)]
     status: EventStatus,
     /// Runs so far: while the event waits, how far its planning has come.
-    planned: u64,
+    run_count: u64,
     /// The first 100 of them.
     runs: Vec<RunView>,
 }
@@ -277,7 +277,7 @@ impl From<EventRecord> for EventView {
         Self {
             event: record.event.into(),
             status: record.status,
-            planned: record.planned,
+            run_count: record.planned,
             runs: record.runs.into_iter().map(RunView::from).collect(),
         }
     }

@@ -87,7 +87,7 @@ async fn planned(client: &Client, answer: &Value) -> Result<(), Failure> {
     );
     loop {
         let event = client.get(&format!("/v1/events/{id}")).await?;
-        shown.set_position(event.get("planned").and_then(Value::as_u64).unwrap_or_default());
+        shown.set_position(event.get("run_count").and_then(Value::as_u64).unwrap_or_default());
         if event.get("status").and_then(Value::as_str) != Some("waiting") {
             shown.finish();
             return Ok(());

@@ -314,7 +314,8 @@ pub(super) fn check(reader: &Reader<'_>, workflow: &Workflow, for_nobody: bool) 
         }
         spoken |= step.kind.needs_recipient();
         if spoken && step.kind.is_once() {
-            let message = format!("`{word}` cannot be `once` behind a step that speaks to somebody");
+            let message =
+                format!("`{word}` cannot be `once` behind a step that speaks to somebody");
             reader.error("step.once", step.span.clone(), message);
         }
         if let Some(id) = &step.id {

@@ -30,7 +30,7 @@ async fn an_event_is_stored_before_it_is_answered() {
     let expected = json!({
         "id": id, "name": "order.paid", "tenant": "t", "actor": "42", "data": {"order": 1},
         "at": "2026-01-01T12:00:00Z", "received_at": "2026-01-01T12:00:00Z",
-        "idempotency_key": null, "status": view["status"], "runs": [],
+        "idempotency_key": null, "status": view["status"], "run_count": 0, "runs": [],
     });
     assert_eq!((status, view), (200, expected));
     let (status, explained) =
