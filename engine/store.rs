@@ -13,6 +13,7 @@
 pub mod memory;
 pub mod sqlite;
 
+mod device;
 mod event;
 mod inbox;
 mod key;
@@ -20,6 +21,7 @@ mod message;
 mod queue;
 mod user;
 
+pub use device::{DeviceChange, Devices, MOST_DEVICES, Registered};
 pub use event::{Acceptance, Accepted, Backlog, EventRecord, Events, Timeline};
 pub use inbox::{Inbox, InboxOrder, InboxPage, InboxQuery, Replay};
 pub use key::{ApiKey, Keys};
@@ -30,14 +32,16 @@ pub use queue::{
 };
 pub use user::{Erased, Topics, Users};
 
+use crate::seal::SealError;
+
 /// Everything that is remembered.
 pub trait Store:
-    Events + Queue + Messages + Inbox + Users + Topics + Keys + Send + Sync + 'static
+    Events + Queue + Messages + Inbox + Users + Topics + Devices + Keys + Send + Sync + 'static
 {
 }
 
 impl<T> Store for T where
-    T: Events + Queue + Messages + Inbox + Users + Topics + Keys + Send + Sync + 'static
+    T: Events + Queue + Messages + Inbox + Users + Topics + Devices + Keys + Send + Sync + 'static
 {
 }
 
@@ -50,6 +54,12 @@ pub enum StoreError {
     /// A row that this version cannot read. The row stays as it is.
     #[error("stored {noun} `{id}` cannot be read: {why}")]
     Unreadable { noun: &'static str, id: String, why: String },
+    /// A sealed value whose key is not there, or that was tampered with. The row stays as it is.
+    #[error("stored {noun} `{id}` cannot be opened")]
+    Locked { noun: &'static str, id: String, source: SealError },
+    /// What may only be stored sealed cannot be, without a key. Nothing was changed.
+    #[error("{noun} is stored sealed only, and there is no key in `encryption.keys`")]
+    NoKey { noun: &'static str },
     #[error("the store is shutting down")]
     Closed,
 }

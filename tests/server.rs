@@ -197,6 +197,8 @@ impl Server {
             metadata: Map::from_iter([("action_url".into(), json!("/orders/1"))]),
             created_at: self.clock.now(),
             read_at: None,
+            sensitive: false,
+            public_title: None,
         };
         let attempt = self.attempt(&message, AttemptOutcome::Accepted);
         let id = run.id;
@@ -237,6 +239,7 @@ impl Server {
             at: self.clock.now(),
             received_at: self.clock.now(),
             idempotency_key: None,
+            sensitive: false,
         }
     }
 
@@ -263,6 +266,7 @@ impl Server {
             wake_at: None,
             state: json!({}),
             started_at: self.clock.now(),
+            sensitive: false,
         };
         let message = Message {
             id: self.clock.id(),
@@ -386,6 +390,7 @@ impl Accept for Unplanned {
                 at: incoming.at.unwrap_or(now),
                 received_at: now,
                 idempotency_key: incoming.idempotency_key,
+                sensitive: false,
             },
             plan: Plan::default(),
         });

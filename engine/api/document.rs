@@ -24,6 +24,8 @@ use super::{catalog, events, explained, inbox, messages, operate, topics, users}
         inbox::list::list, inbox::entry::show, inbox::entry::change, inbox::entry::erase,
         inbox::bulk::mark_all, inbox::bulk::mark_many, inbox::bulk::delete_many,
         inbox::entry::unread,
+        inbox::devices::list, inbox::devices::register, inbox::devices::change,
+        inbox::devices::erase,
         inbox::preferences::show, inbox::preferences::replace, inbox::preferences::change,
     ),
     modifiers(&Bearer),

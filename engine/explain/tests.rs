@@ -43,6 +43,7 @@ fn timeline() -> Timeline {
         at: at(0),
         received_at: at(0),
         idempotency_key: None,
+        sensitive: false,
     };
     let message = message(&event, &clock);
     let decision =

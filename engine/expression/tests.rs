@@ -20,6 +20,7 @@ fn event(data: Value) -> Event {
         at: now(),
         received_at: now(),
         idempotency_key: None,
+        sensitive: false,
     }
 }
 

@@ -53,6 +53,7 @@ pub fn admit(
         at,
         received_at,
         idempotency_key: incoming.idempotency_key,
+        sensitive: false,
     })
 }
 

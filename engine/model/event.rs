@@ -18,6 +18,8 @@ pub struct Event {
     pub at: Timestamp,
     pub received_at: Timestamp,
     pub idempotency_key: Option<String>,
+    /// Some workflow that it concerns says `sensitive`: `data` is on the disk only as ciphertext.
+    pub sensitive: bool,
 }
 
 /// How far an event has come. Stored and shown by the same word.

@@ -55,6 +55,7 @@ fn planned(channel: &str) -> Planned {
             wake_at: None,
             state: json!({ "vars": { "total": 12 }, "steps": {} }),
             started_at: now,
+            sensitive: false,
         }),
         event: Arc::new(Event {
             id: event,
@@ -65,6 +66,7 @@ fn planned(channel: &str) -> Planned {
             at: now,
             received_at: now,
             idempotency_key: None,
+            sensitive: false,
         }),
         recipient: Recipient {
             person: Some(Arc::new(person(now))),
@@ -90,7 +92,13 @@ fn person(now: Timestamp) -> Person {
         created_at: now,
         updated_at: now,
     };
-    Person { user, preferences: Preferences::default(), topics: vec!["news".into()] }
+    Person {
+        user,
+        preferences: Preferences::default(),
+        topics: vec!["news".into()],
+        devices: Vec::new(),
+        bounces: Vec::new(),
+    }
 }
 
 fn templates(files: &[(&str, &str)]) -> Set {

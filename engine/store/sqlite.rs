@@ -4,6 +4,7 @@
 //! where the throughput comes from, since a commit costs the same for one row as for a thousand.
 
 mod decode;
+mod devices;
 mod erase;
 mod events;
 mod inbox;
@@ -14,6 +15,7 @@ mod plan;
 mod queue;
 mod recover;
 mod rows;
+mod sealed;
 mod streams;
 mod topics;
 mod users;
@@ -31,6 +33,7 @@ use sqlx::sqlite::{
 
 use super::{Result, StoreError};
 use crate::clock::Clock;
+use crate::seal::Sealer;
 use people::People;
 use writer::Writer;
 
@@ -48,6 +51,7 @@ pub struct SqliteStore {
     writer: Writer,
     people: Arc<People>,
     clock: Clock,
+    sealer: Sealer,
     epoch: Arc<str>,
 }
 
@@ -71,9 +75,16 @@ impl SqliteStore {
             readers,
             writer: Writer::start(connection),
             people: Arc::new(People::new()),
+            sealer: Sealer::none(clock.clone()),
             clock,
             epoch: epoch.into(),
         })
+    }
+
+    /// The same store with keys: without, what is sensitive can be neither written nor read.
+    #[must_use]
+    pub fn with_sealer(self, sealer: Sealer) -> Self {
+        Self { sealer, ..self }
     }
 
     /// Names this store's streams: the same over restarts, another for another file.

@@ -12,6 +12,8 @@ pub struct Set {
     exact: HashMap<String, Vec<Arc<Workflow>>>,
     /// Those with a glob, asked one by one.
     globs: Vec<Arc<Workflow>>,
+    /// Those that say `sensitive`.
+    sensitive: Vec<Arc<Workflow>>,
 }
 
 impl Set {
@@ -30,6 +32,9 @@ impl Set {
             if workflow.on.iter().any(super::Pattern::is_glob) {
                 set.globs.push(Arc::clone(&workflow));
             }
+            if workflow.sensitive {
+                set.sensitive.push(Arc::clone(&workflow));
+            }
             set.by_name.insert(workflow.name.as_str().to_owned(), workflow);
         }
         set
@@ -42,6 +47,16 @@ impl Set {
             workflow.starts_on(event) && !workflow.on.iter().any(|on| on.as_str() == event)
         });
         named.iter().chain(globs)
+    }
+
+    /// Whether a sensitive workflow starts, stops, or waits by an event of this name.
+    pub fn are_sensitive(&self, event: &str) -> bool {
+        self.sensitive.iter().any(|workflow| workflow.concerns(event))
+    }
+
+    /// The sensitive ones, by name.
+    pub fn sensitive(&self) -> &[Arc<Workflow>] {
+        &self.sensitive
     }
 
     pub fn get(&self, name: &str) -> Option<&Arc<Workflow>> {

@@ -27,7 +27,7 @@ pub(super) const ATTEMPT: &str =
 pub(super) const DECISION: &str = "event, at, workflow, run, message, recipient, step, channel, \
      verdict, code, reason, rule, until";
 pub(super) const ENTRY: &str = "id, event, user, seq, category, title, message, priority, \
-     metadata, created_at, read_at";
+     metadata, created_at, read_at, sensitive, public_title";
 
 const RUN_STATUSES: [RunStatus; 5] = [
     RunStatus::Waiting,
@@ -45,7 +45,7 @@ pub(super) fn run_status(status: RunStatus) -> i64 {
     RUN_STATUSES.iter().position(|each| *each == status).map_or(0, |place| place as i64)
 }
 
-/// Columns in [`EVENT`]'s order.
+/// Columns in [`EVENT`]'s order; sealed data is a text, to be opened by its reader.
 pub(super) fn event(row: &SqliteRow) -> Result<Event> {
     let id: Uuid = row.try_get(0)?;
     let noun = Noun { noun: "event", id };
@@ -54,6 +54,7 @@ pub(super) fn event(row: &SqliteRow) -> Result<Event> {
         tenant: row.try_get(1)?,
         name: row.try_get(2)?,
         idempotency_key: row.try_get(3)?,
+        sensitive: false,
         actor: row.try_get::<Option<String>, _>(4)?.map(Into::into),
         data: noun.json(row.try_get(5)?)?,
         at: noun.time(row.try_get(6)?)?,
@@ -61,7 +62,7 @@ pub(super) fn event(row: &SqliteRow) -> Result<Event> {
     })
 }
 
-/// Columns in [`RUN`]'s order.
+/// Columns in [`RUN`]'s order; a sealed state is a text, to be opened by its reader.
 pub(super) fn run(row: &SqliteRow) -> Result<Run> {
     let id: Uuid = row.try_get(0)?;
     let noun = Noun { noun: "run", id };
@@ -81,6 +82,7 @@ pub(super) fn run(row: &SqliteRow) -> Result<Run> {
         wake_at: noun.maybe_time(row.try_get(11)?)?,
         state: noun.json(row.try_get(12)?)?,
         started_at: noun.time(row.try_get(13)?)?,
+        sensitive: false,
     })
 }
 
@@ -149,7 +151,7 @@ pub(super) fn decision(row: &SqliteRow) -> Result<Decision> {
     })
 }
 
-/// Columns in [`ENTRY`]'s order.
+/// Columns in [`ENTRY`]'s order; a sensitive one's `message` is to be opened by its reader.
 pub(super) fn entry(row: &SqliteRow) -> Result<Entry> {
     let id: Uuid = row.try_get(0)?;
     let noun = Noun { noun: "inbox entry", id };
@@ -165,6 +167,8 @@ pub(super) fn entry(row: &SqliteRow) -> Result<Entry> {
         metadata: noun.json(row.try_get(8)?)?,
         created_at: noun.time(row.try_get(9)?)?,
         read_at: noun.maybe_time(row.try_get(10)?)?,
+        sensitive: row.try_get(11)?,
+        public_title: row.try_get(12)?,
     })
 }
 

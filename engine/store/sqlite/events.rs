@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use super::decode::{self, json, millis, shared};
 use super::rows::Bulk;
+use super::sealed::Clear;
 use super::streams::Streams;
 use super::writer::Call;
 use super::{SqliteStore, plan};
@@ -23,8 +24,19 @@ const COUNTED: i64 = 100_000;
 
 #[async_trait]
 impl Events for SqliteStore {
-    async fn accept(&self, acceptances: Vec<Acceptance>) -> Result<Vec<Accepted>> {
-        self.writer.many(Call::Accept, acceptances).await
+    async fn accept(&self, mut acceptances: Vec<Acceptance>) -> Result<Vec<Accepted>> {
+        let mut clear = Clear::default();
+        for Acceptance { event, plan, .. } in &mut acceptances {
+            self.seal_event(event)?;
+            self.seal_plan(plan, &mut clear)?;
+        }
+        let mut accepted = self.writer.many(Call::Accept, acceptances).await?;
+        for each in &mut accepted {
+            if let Accepted::New { frames, .. } = each {
+                clear.restore(frames);
+            }
+        }
+        Ok(accepted)
     }
 
     async fn event(&self, id: EventId) -> Result<Option<EventRecord>> {
@@ -131,13 +143,14 @@ impl SqliteStore {
         let Some(row) = row.fetch_optional(&self.readers).await? else { return Ok(None) };
         let plan_at: Option<i64> = row.try_get(8)?;
         let status = if plan_at.is_some() { EventStatus::Waiting } else { EventStatus::Planned };
-        Ok(Some((decode::event(&row)?, status)))
+        Ok(Some((self.open_event(decode::event(&row)?)?, status)))
     }
 
     async fn runs_of(&self, event: Uuid) -> Result<Vec<Run>> {
         let select = format!("SELECT {} FROM run WHERE event = ? ORDER BY id", decode::RUN);
         let rows = sqlx::query(sqlx::AssertSqlSafe(select)).bind(event);
-        decode::all(&rows.fetch_all(&self.readers).await?, decode::run)
+        let runs = decode::all(&rows.fetch_all(&self.readers).await?, decode::run)?;
+        runs.into_iter().map(|run| self.open_run(run)).collect()
     }
 
     /// The event that `id` is, or that the run or message `id` belongs to.

@@ -67,6 +67,7 @@ impl Scene {
             at: self.now(),
             received_at: self.now(),
             idempotency_key: None,
+            sensitive: false,
         }
     }
 
@@ -86,6 +87,7 @@ impl Scene {
             wake_at: None,
             state: json!({"vars": {"n": 1}, "steps": {}}),
             started_at: self.now(),
+            sensitive: false,
         }
     }
 
@@ -126,6 +128,8 @@ impl Scene {
             metadata: json!({"action_url": "/orders/7"}).as_object().cloned().unwrap_or_default(),
             created_at: self.now(),
             read_at: None,
+            sensitive: false,
+            public_title: None,
         }
     }
 
