@@ -109,6 +109,7 @@ fn event(clock: &Clock) -> Event {
         idempotency_key: None,
         depth: 0,
         told: Vec::new(),
+        sensitive: false,
     }
 }
 
@@ -128,6 +129,7 @@ fn run(clock: &Clock, event: &Event, number: usize, until: jiff::Timestamp) -> R
         wake_at: Some(until),
         state: json!({"vars": {"total": 12}, "steps": {"first": {"status": "done"}}}),
         started_at: clock.now(),
+        sensitive: false,
     }
 }
 

@@ -4,6 +4,7 @@
 //! the field's text; durations are `1h30m` or ISO 8601. Unknown keys are errors.
 
 mod loader;
+mod encryption;
 mod limits;
 mod provider;
 mod secret;
@@ -19,6 +20,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+pub use encryption::{Encryption, EncryptionKeys};
 pub use environment::Environment;
 pub use error::{ConfigError, Origin};
 pub use limits::{Relay, Server};
@@ -42,6 +44,7 @@ pub struct Config {
     pub providers: BTreeMap<ProviderName, Provider>,
     pub relay: Relay,
     pub egress: Egress,
+    pub encryption: Encryption,
     pub telemetry: Telemetry,
 }
 

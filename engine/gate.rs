@@ -13,7 +13,7 @@ use std::borrow::Cow;
 
 use jiff::Timestamp;
 
-use crate::channel::Traits;
+use crate::channel::{Address, Traits};
 use crate::expression::Scope;
 use crate::model::{Decision, Planned, Preferences, Priority, Verdict};
 use crate::workflow::Workflow;
@@ -27,6 +27,7 @@ pub struct Permit {
     to: String,
     granted_at: Timestamp,
     passes: Vec<Decision>,
+    discreet: bool,
 }
 
 /// What the gates are told beside the message itself.
@@ -91,7 +92,11 @@ pub fn ask(planned: Planned, facts: &Facts<'_>) -> Answer {
         }
     }
     match reachable::address(&planned, facts) {
-        Ok(to) => Answer::Send(Box::new(Permit { planned, to, granted_at: facts.now, passes })),
+        Ok(to) => {
+            let discreet = discreet(&planned, facts);
+            let granted_at = facts.now;
+            Answer::Send(Box::new(Permit { planned, to, granted_at, passes, discreet }))
+        }
         Err(reason) => reason.stop(planned, Verdict::Drop, facts.now),
     }
 }
@@ -114,6 +119,11 @@ impl Permit {
     /// What was waived on the way (a critical message passing a preference), to be recorded.
     pub fn passes(&self) -> &[Decision] {
         &self.passes
+    }
+
+    /// It is sensitive and lands on a lock screen: it may only say that there is something new.
+    pub fn is_discreet(&self) -> bool {
+        self.discreet
     }
 
     /// Gives the message back, and with it the right to send it.
@@ -147,6 +157,14 @@ impl Reason {
             _ => Answer::Drop { message, decision },
         }
     }
+}
+
+/// What goes to a telephone or a device is shown without anybody asking for it.
+fn discreet(planned: &Planned, facts: &Facts<'_>) -> bool {
+    let name = planned.message.channel.as_str();
+    let shown = matches!(facts.traits.address, Address::Device | Address::Phone)
+        || matches!(name, "push" | "sms");
+    planned.run.sensitive && shown
 }
 
 /// What the recipient said; nothing, for a contact.

@@ -18,6 +18,7 @@ pub mod diagnostic;
 pub mod telemetry;
 pub mod expression;
 pub mod egress;
+pub mod seal;
 
 // What is configured, written, remembered and connected.
 pub mod config;

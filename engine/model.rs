@@ -5,6 +5,7 @@
 
 mod address;
 mod decision;
+mod device;
 mod event;
 mod id;
 mod inbox;
@@ -15,6 +16,7 @@ mod user;
 
 pub use address::{Content, Parcel};
 pub use decision::{Decision, Verdict};
+pub use device::{BadToken, Bounce, Device, DeviceId, DeviceToken, DeviceType, Registration};
 pub use event::{Event, EventStatus};
 pub use id::{
     AttemptNumber, Category, ChannelName, EventId, Fence, MessageId, ProviderName, RunId, StepPath,

@@ -18,6 +18,7 @@ mod expansion;
 mod facts;
 mod inbox;
 mod stops;
+mod reach;
 mod wake;
 
 use std::sync::{Arc, PoisonError, RwLock};
@@ -106,12 +107,13 @@ impl Accept for Pipeline {
             .into_iter()
             .map(|incoming| {
                 let hash = incoming.body_hash;
-                let event = ingest::admit(
+                let mut event = ingest::admit(
                     incoming,
                     &catalog.events,
                     self.rules.strict_events,
                     &self.clock,
                 )?;
+                event.sensitive = catalog.workflows.are_sensitive(&event.name);
                 Ok((event, hash))
             })
             .collect();
@@ -298,7 +300,9 @@ impl Pipeline {
             return Ok(lapsed.then(|| Ended::lapsed(now)));
         }
         let schedule = step.and_then(|step| step.retry.as_deref()).unwrap_or(&self.rules.retry);
-        Ok(Some(Ended::dispatched(&rendered, dispatched, schedule, &self.clock)))
+        self.learn(&rendered, &dispatched).await;
+        let ended = Ended::dispatched(&rendered, dispatched, schedule, &self.clock);
+        Ok(Some(ended.or_next_device(&rendered)))
     }
 
     /// The gates, then the template.

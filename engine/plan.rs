@@ -72,6 +72,7 @@ pub fn begin(
         wake_at: None,
         state: state::empty(),
         started_at: now,
+        sensitive: workflow.sensitive,
     })
 }
 

@@ -2,6 +2,7 @@
 //! that `dispatch` takes.
 
 mod context;
+mod discreet;
 
 #[cfg(test)]
 mod tests;
@@ -45,6 +46,8 @@ enum Reason {
 ///
 /// A webhook without a template carries its event: `{"type", "timestamp", "data"}`.
 ///
+/// A sensitive message to a device or a telephone only says that there is something new.
+///
 /// # Errors
 /// No template for the channel, or a template that fails: final, another try would fail alike.
 pub fn render(
@@ -53,6 +56,10 @@ pub fn render(
     data: Option<Value>,
     templates: &Set,
 ) -> Result<Rendered, RenderError> {
+    if permit.is_discreet() {
+        let content = discreet::content(permit.planned().recipient.locale());
+        return Ok(Rendered { permit, content });
+    }
     match content(permit.planned(), template, data, templates, permit.granted_at()) {
         Ok(content) => Ok(Rendered { permit, content }),
         Err(reason) => {
@@ -91,7 +98,14 @@ impl Rendered {
 
     /// What the channel is given for one attempt.
     pub fn parcel(&self, attempt: AttemptNumber, at: Timestamp) -> Parcel {
-        parcel(self.planned(), self.to(), self.content.clone(), attempt, at)
+        let parcel = parcel(self.planned(), self.to(), self.content.clone(), attempt, at);
+        if !self.permit.is_discreet() {
+            return parcel;
+        }
+        // Names of events, workflows and categories say what it is about.
+        let extra = parcel.extra.into_iter();
+        let extra = extra.filter(|(name, _)| matches!(&**name, "priority" | "sent_at")).collect();
+        Parcel { extra, ..parcel }
     }
 }
 

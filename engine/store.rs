@@ -14,6 +14,7 @@ pub mod memory;
 pub mod sqlite;
 
 mod calendar;
+mod device;
 mod event;
 mod inbox;
 mod key;
@@ -23,6 +24,7 @@ mod stop;
 mod user;
 
 pub use calendar::{Calendar, CalendarQuery, Due, Planned};
+pub use device::{DeviceChange, Devices, MOST_DEVICES, Registered};
 pub use event::{
     Acceptance, Accepted, Backlog, EventRecord, Events, SHOWN_RUNS, TOLD_RUNS, Timeline,
 };
@@ -36,9 +38,23 @@ pub use queue::{
 pub use stop::{Stop, Stopped, Stops};
 pub use user::{Erased, Topics, Users};
 
+use crate::seal::SealError;
+
 /// Everything that is remembered.
 pub trait Store:
-    Events + Queue + Stops + Calendar + Messages + Inbox + Users + Topics + Keys + Send + Sync + 'static
+    Events
+    + Queue
+    + Stops
+    + Calendar
+    + Messages
+    + Inbox
+    + Users
+    + Topics
+    + Devices
+    + Keys
+    + Send
+    + Sync
+    + 'static
 {
 }
 
@@ -51,6 +67,7 @@ impl<T> Store for T where
         + Inbox
         + Users
         + Topics
+        + Devices
         + Keys
         + Send
         + Sync
@@ -67,6 +84,12 @@ pub enum StoreError {
     /// A row that this version cannot read. The row stays as it is.
     #[error("stored {noun} `{id}` cannot be read: {why}")]
     Unreadable { noun: &'static str, id: String, why: String },
+    /// A sealed value whose key is not there, or that was tampered with. The row stays as it is.
+    #[error("stored {noun} `{id}` cannot be opened")]
+    Locked { noun: &'static str, id: String, source: SealError },
+    /// What may only be stored sealed cannot be, without a key. Nothing was changed.
+    #[error("{noun} is stored sealed only, and there is no key in `encryption.keys`")]
+    NoKey { noun: &'static str },
     #[error("the store is shutting down")]
     Closed,
 }

@@ -257,6 +257,10 @@ fn place_fields(content: &mut Content, fields: Vec<(&str, String)>, in_app: bool
         match name {
             "subject" => content.subject = Some(field),
             "title" => title = Some(field),
+            // For the search, not for the reader.
+            "public_title" => {
+                content.parts.insert(name.to_owned(), field);
+            }
             _ if in_app => {
                 content.metadata.insert(name.to_owned(), field.into());
             }

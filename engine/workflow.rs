@@ -116,6 +116,22 @@ impl Workflow {
         self.starters().any(|pattern| pattern.matches(event))
     }
 
+    /// Whether an event of this name means anything to it or to its runs.
+    pub fn concerns(&self, event: &str) -> bool {
+        let matches = |patterns: &[Pattern]| patterns.iter().any(|on| on.matches(event));
+        let waits = |step: &&Step| match &step.kind {
+            StepKind::WaitFor(wait) => match &wait.awaited {
+                step::Awaited::Event { on, .. } => matches(on),
+                step::Awaited::Message { .. } => false,
+            },
+            _ => false,
+        };
+        matches(&self.on)
+            || matches(&self.cancel_on)
+            || matches(&self.restart_on)
+            || self.all_steps().iter().any(waits)
+    }
+
     /// Every step, nested ones after the step that holds them.
     pub fn all_steps(&self) -> Vec<&Step> {
         fn gather<'a>(steps: &'a [Step], found: &mut Vec<&'a Step>) {

@@ -199,6 +199,8 @@ impl Server {
             metadata: Map::from_iter([("action_url".into(), json!("/orders/1"))]),
             created_at: self.clock.now(),
             read_at: None,
+            sensitive: false,
+            public_title: None,
         };
         let attempt = self.attempt(&message, AttemptOutcome::Accepted);
         let id = run.id;
@@ -241,6 +243,7 @@ impl Server {
             idempotency_key: None,
             depth: 0,
             told: Vec::new(),
+            sensitive: false,
         }
     }
 
@@ -267,6 +270,7 @@ impl Server {
             wake_at: None,
             state: json!({}),
             started_at: self.clock.now(),
+            sensitive: false,
         };
         let message = Message {
             id: self.clock.id(),
@@ -397,6 +401,7 @@ impl Accept for Unplanned {
                 idempotency_key: incoming.idempotency_key,
                 depth: 0,
                 told: Vec::new(),
+                sensitive: false,
             },
             plan: Plan::default(),
         });

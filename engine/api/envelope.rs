@@ -66,6 +66,22 @@ impl InboxError {
         Self::new(StatusCode::BAD_REQUEST, "NOTIF_006", message).of_field(field)
     }
 
+    /// NOTIF_003: a device that cannot be registered.
+    pub fn device(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "NOTIF_003", message).of_field(field)
+    }
+
+    /// NOTIF_003: tokens are stored sealed, and the operator gave no key.
+    pub fn no_device_key() -> Self {
+        let message = "devices cannot be registered here: `encryption.keys` holds no key";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "NOTIF_003", message)
+    }
+
+    /// There is none, or it is another's: the answer is the same.
+    pub fn no_device() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "NOTIF_001", "device not found")
+    }
+
     pub fn too_fast(seconds: u64) -> Self {
         let message = "too many requests: come again later";
         let error = Self::new(StatusCode::TOO_MANY_REQUESTS, "NOTIF_007", message);
@@ -101,7 +117,7 @@ impl From<StoreError> for InboxError {
     fn from(error: StoreError) -> Self {
         StoreFailed { stage: "api", error: &error }.emit();
         match error {
-            StoreError::Unreadable { .. } => Self::internal(),
+            StoreError::Unreadable { .. } | StoreError::Locked { .. } => Self::internal(),
             _ => {
                 let status = StatusCode::SERVICE_UNAVAILABLE;
                 let message = "the store cannot answer now: nothing was changed";

@@ -2,6 +2,7 @@
 //! trailing slash.
 
 pub(super) mod bulk;
+pub(super) mod devices;
 pub(super) mod entry;
 pub(super) mod list;
 mod object;
@@ -11,14 +12,14 @@ mod settings;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::{MethodRouter, delete, get, post};
+use axum::routing::{MethodRouter, delete, get, patch, post};
 
 use super::State;
 use super::envelope::InboxError;
 use crate::model::Category;
 
 pub fn routes() -> Router<Arc<State>> {
-    let calls: [(&str, MethodRouter<Arc<State>>); 7] = [
+    let calls: [(&str, MethodRouter<Arc<State>>); 9] = [
         ("/api/notifications", get(list::list)),
         ("/api/notifications/mark-all-read", post(bulk::mark_all)),
         ("/api/notifications/mark-multiple-read", post(bulk::mark_many)),
@@ -28,6 +29,8 @@ pub fn routes() -> Router<Arc<State>> {
             "/api/notifications/preferences",
             get(preferences::show).put(preferences::replace).patch(preferences::change),
         ),
+        ("/api/notifications/devices", get(devices::list).post(devices::register)),
+        ("/api/notifications/devices/{id}", patch(devices::change).delete(devices::erase)),
         ("/api/notifications/{id}", get(entry::show).patch(entry::change).delete(entry::erase)),
     ];
     calls.into_iter().fold(Router::new(), |router, (path, call)| {

@@ -152,7 +152,7 @@ impl From<StoreError> for Problem {
         StoreFailed { stage: "api", error: &error }.emit();
         let status = StatusCode::SERVICE_UNAVAILABLE;
         match error {
-            StoreError::Unreadable { .. } => Self::internal(),
+            StoreError::Unreadable { .. } | StoreError::Locked { .. } => Self::internal(),
             _ => {
                 let detail = "the store cannot answer now: nothing was changed";
                 let problem = Self::new(status, "store.unavailable", "Unavailable", detail);

@@ -67,6 +67,10 @@ impl Dev {
         if config.auth.secret.is_none() && config.auth.public_key.is_none() {
             config.auth.secret = Some(Secret::Text(dev.jwt_secret.clone()));
         }
+        if config.encryption.keys.0.is_empty() {
+            let key = files::encryption_key(&self.data, &clock)?;
+            config.encryption.keys.0.push(Secret::File(key));
+        }
         let cache = self.data.join("plugins");
         let environment = Environment::process();
         // Before /readyz can say 200: scripts wait for that and then read the file.

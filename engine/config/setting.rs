@@ -36,7 +36,10 @@ pub(super) fn dotted(path: &[String]) -> String {
 /// Whether what stands at `path` may not be shown.
 pub(super) fn is_secret(path: &[String]) -> bool {
     let path: Vec<&str> = path.iter().map(String::as_str).collect();
-    matches!(path[..], ["auth", "secret"] | ["providers", _, "secrets", ..])
+    matches!(
+        path[..],
+        ["auth", "secret"] | ["providers", _, "secrets", ..] | ["encryption", "keys", ..]
+    )
 }
 
 fn flatten(

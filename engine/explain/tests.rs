@@ -45,6 +45,7 @@ fn timeline() -> Timeline {
         idempotency_key: None,
         depth: 0,
         told: Vec::new(),
+        sensitive: false,
     };
     let message = message(&event, &clock);
     let decision =

@@ -22,6 +22,7 @@ fn event(data: Value) -> Event {
         idempotency_key: None,
         depth: 0,
         told: Vec::new(),
+        sensitive: false,
     }
 }
 

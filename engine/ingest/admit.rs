@@ -55,6 +55,7 @@ pub fn admit(
         idempotency_key: incoming.idempotency_key,
         depth: 0,
         told: Vec::new(),
+        sensitive: false,
     })
 }
 

@@ -22,6 +22,8 @@ pub struct Event {
     pub depth: u32,
     /// Told instead of the recipients that the workflows name (`emit`'s `to`); empty: theirs.
     pub told: Vec<UserId>,
+    /// Some workflow that it concerns says `sensitive`: `data` is on the disk only as ciphertext.
+    pub sensitive: bool,
 }
 
 /// How far an event has come. Stored and shown by the same word.

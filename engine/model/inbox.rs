@@ -21,6 +21,10 @@ pub struct Entry {
     pub metadata: Map<String, Value>,
     pub created_at: Timestamp,
     pub read_at: Option<Timestamp>,
+    /// Title, message and metadata are on the disk only as ciphertext, and no search finds them.
+    pub sensitive: bool,
+    /// What a search may find of a sensitive entry.
+    pub public_title: Option<String>,
 }
 
 /// A relay stream: a user's inbox, or a topic's.

@@ -28,6 +28,9 @@ pub struct Run {
     /// What steps left for later ones: `{"vars": {…}, "steps": {…}}`.
     pub state: Value,
     pub started_at: Timestamp,
+    /// The workflow says `sensitive`: `state`, `contact` and the inbox entry are on the disk only as
+    /// ciphertext, and a lock screen shows nothing of it.
+    pub sensitive: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Category, ChannelName, TopicName, UserId, WorkflowName};
+use super::{Bounce, Category, ChannelName, Device, TopicName, UserId, WorkflowName};
 
 /// Somebody who may be told of things. Only `id` is needed.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,6 +34,10 @@ pub struct Person {
     pub user: User,
     pub preferences: Preferences,
     pub topics: Vec<TopicName>,
+    /// By their ids; those turned off too.
+    pub devices: Vec<Device>,
+    /// Addresses that will never work.
+    pub bounces: Vec<Bounce>,
 }
 
 /// What a user said, and nothing else: what is absent follows the defaults
@@ -102,6 +106,21 @@ pub struct Presence {
     pub online: bool,
     /// When the last connection closed, or now while one is open; `None`: never seen.
     pub last_seen: Option<Timestamp>,
+}
+
+impl User {
+    /// Whether all channels would reach `other` at the same places.
+    pub fn has_addresses_of(&self, other: &Self) -> bool {
+        (&self.email, &self.phone, &self.data) == (&other.email, &other.phone, &other.data)
+    }
+}
+
+impl Person {
+    /// The active device that a push message goes to: the one used last, else the newest.
+    pub fn device(&self) -> Option<&Device> {
+        let active = self.devices.iter().filter(|device| device.is_active);
+        active.max_by_key(|device| (device.last_used_at, device.updated_at, device.id))
+    }
 }
 
 impl Recipient {

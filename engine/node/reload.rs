@@ -1,9 +1,11 @@
 use std::sync::Arc;
 
+use super::seal;
 use super::view::View;
 use crate::check;
 use crate::diagnostic::Diagnostic;
 use crate::pipeline::Pipeline;
+use crate::seal::Sealer;
 use crate::store::StoreError;
 
 /// What reading the files again came to.
@@ -19,8 +21,9 @@ pub struct Reloaded {
 pub(super) async fn reload(
     pipeline: &Arc<Pipeline>,
     view: &Arc<View>,
+    sealer: &Sealer,
 ) -> Result<Reloaded, StoreError> {
-    let loaded = check::load(view.root(), &view.traits());
+    let loaded = seal::protected(check::load(view.root(), &view.traits()), sealer);
     let summary = loaded.summary();
     let in_force = match loaded.catalog {
         Some(catalog) => {

@@ -40,6 +40,8 @@ pub(super) fn deliver(rendered: &Rendered, at: Timestamp) -> Ended {
         metadata: content.metadata.clone(),
         created_at: at,
         read_at: None,
+        sensitive: planned.run.sensitive,
+        public_title: content.parts.get("public_title").cloned(),
     };
     Ended::delivered(entry, attempt, rendered.passes().to_vec())
 }

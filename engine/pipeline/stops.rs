@@ -53,7 +53,8 @@ impl Pipeline {
     /// Takes emitted events in. One that does not fit its schema is left out, and its run says so.
     pub(super) fn emit(&self, run: &Run, emitted: Vec<Event>, plan: &mut Plan) {
         let catalog = self.catalog();
-        for event in emitted {
+        for mut event in emitted {
+            event.sensitive |= catalog.workflows.are_sensitive(&event.name);
             let misfits = catalog.events.misfits(&event.name, &event.data);
             if let Some(misfit) = misfits.first() {
                 let reason = format!(

@@ -55,6 +55,7 @@ fn planned(channel: &str) -> Planned {
             wake_at: None,
             state: json!({ "vars": { "total": 12 }, "steps": {} }),
             started_at: now,
+            sensitive: false,
         }),
         event: Arc::new(Event {
             id: event,
@@ -67,6 +68,7 @@ fn planned(channel: &str) -> Planned {
             idempotency_key: None,
             depth: 0,
             told: Vec::new(),
+            sensitive: false,
         }),
         recipient: Recipient {
             person: Some(Arc::new(person(now))),
@@ -92,7 +94,13 @@ fn person(now: Timestamp) -> Person {
         created_at: now,
         updated_at: now,
     };
-    Person { user, preferences: Preferences::default(), topics: vec!["news".into()] }
+    Person {
+        user,
+        preferences: Preferences::default(),
+        topics: vec!["news".into()],
+        devices: Vec::new(),
+        bounces: Vec::new(),
+    }
 }
 
 fn templates(files: &[(&str, &str)]) -> Set {

@@ -5,6 +5,7 @@
 //! meaning; what it does is what every other store must do.
 
 mod calendar;
+mod device;
 mod erase;
 mod event;
 mod inbox;
@@ -25,8 +26,9 @@ use jiff::Timestamp;
 use super::{ApiKey, Unplanned};
 use crate::clock::Clock;
 use crate::model::{
-    Attempt, ChannelName, Decision, Entry, Event, EventId, EventStatus, Fence, Message, MessageId,
-    Preferences, Run, RunId, StepPath, TopicName, User, UserId, Version, WorkflowName,
+    Attempt, Bounce, ChannelName, Decision, Device, DeviceId, Entry, Event, EventId, EventStatus,
+    Fence, Message, MessageId, Preferences, Run, RunId, StepPath, TopicName, User, UserId, Version,
+    WorkflowName,
 };
 use job::Jobs;
 use stream::UserStream;
@@ -60,6 +62,9 @@ struct State {
     preferences: BTreeMap<UserId, Preferences>,
     topics: BTreeMap<TopicName, BTreeSet<UserId>>,
     keys: Vec<ApiKey>,
+    devices: BTreeMap<DeviceId, Device>,
+    last_device: i64,
+    bounces: BTreeMap<UserId, BTreeSet<Bounce>>,
 }
 
 struct EventRow {

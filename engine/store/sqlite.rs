@@ -5,6 +5,7 @@
 
 mod calendar;
 mod decode;
+mod devices;
 mod erase;
 mod events;
 mod inbox;
@@ -16,6 +17,7 @@ mod queue;
 mod recover;
 mod rows;
 mod stops;
+mod sealed;
 mod streams;
 mod topics;
 mod users;
@@ -33,6 +35,7 @@ use sqlx::sqlite::{
 
 use super::{Result, StoreError};
 use crate::clock::Clock;
+use crate::seal::Sealer;
 use people::People;
 use writer::Writer;
 
@@ -50,6 +53,7 @@ pub struct SqliteStore {
     writer: Writer,
     people: Arc<People>,
     clock: Clock,
+    sealer: Sealer,
     epoch: Arc<str>,
 }
 
@@ -73,9 +77,16 @@ impl SqliteStore {
             readers,
             writer: Writer::start(connection),
             people: Arc::new(People::new()),
+            sealer: Sealer::none(clock.clone()),
             clock,
             epoch: epoch.into(),
         })
+    }
+
+    /// The same store with keys: without, what is sensitive can be neither written nor read.
+    #[must_use]
+    pub fn with_sealer(self, sealer: Sealer) -> Self {
+        Self { sealer, ..self }
     }
 
     /// Names this store's streams: the same over restarts, another for another file.

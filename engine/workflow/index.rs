@@ -15,6 +15,8 @@ pub struct Set {
     /// Those with something that stops their runs, by exact event name; and those with a glob.
     stopped: HashMap<String, Vec<Arc<Workflow>>>,
     stopped_by_glob: Vec<Arc<Workflow>>,
+    /// Those that say `sensitive`.
+    sensitive: Vec<Arc<Workflow>>,
 }
 
 impl Set {
@@ -26,6 +28,9 @@ impl Set {
         for workflow in workflows {
             enter(&mut set.exact, &mut set.globs, &workflow, workflow.starters());
             enter(&mut set.stopped, &mut set.stopped_by_glob, &workflow, workflow.stoppers());
+            if workflow.sensitive {
+                set.sensitive.push(Arc::clone(&workflow));
+            }
             set.by_name.insert(workflow.name.as_str().to_owned(), workflow);
         }
         set
@@ -48,6 +53,16 @@ impl Set {
                 && !workflow.stoppers().any(|on| on.as_str() == event)
         });
         named.iter().chain(globs)
+    }
+
+    /// Whether a sensitive workflow starts, stops, or waits by an event of this name.
+    pub fn are_sensitive(&self, event: &str) -> bool {
+        self.sensitive.iter().any(|workflow| workflow.concerns(event))
+    }
+
+    /// The sensitive ones, by name.
+    pub fn sensitive(&self) -> &[Arc<Workflow>] {
+        &self.sensitive
     }
 
     pub fn get(&self, name: &str) -> Option<&Arc<Workflow>> {

@@ -7,7 +7,7 @@ use super::source::{Source, is_comment, none, root};
 const FLOORS: [&[&str]; 13] = [
     &["model"],
     &["clock", "diagnostic"],
-    &["telemetry", "expression", "egress"],
+    &["telemetry", "expression", "egress", "seal"],
     &["config", "workflow", "template", "store", "channel"],
     &["ingest", "plan", "auth", "receipt"],
     &["gate"],

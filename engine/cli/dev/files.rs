@@ -64,6 +64,32 @@ impl Credentials {
     }
 }
 
+/// The file of the data folder's own key, made where there is none. It is never made anew: what it
+/// sealed would be lost.
+pub(super) fn encryption_key(folder: &Path, clock: &Clock) -> Result<PathBuf, Failure> {
+    let file = folder.join("encryption.key");
+    let mut random = [0; 32];
+    clock.fill_random(&mut random);
+    let text = format!("{}\n", BASE64_URL_SAFE_NO_PAD.encode(random));
+    let fresh = folder.join("encryption.key.new");
+    let write = || -> io::Result<()> {
+        let mut options = fs::OpenOptions::new();
+        options.write(true).create(true).truncate(true).mode(0o600);
+        let mut open = options.open(&fresh)?;
+        io::Write::write_all(&mut open, text.as_bytes())?;
+        open.sync_all()?;
+        // Another start may have been first: a link, unlike a rename, replaces nothing.
+        match fs::hard_link(&fresh, &file) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+            _ => fs::remove_file(&fresh),
+        }
+    };
+    if !file.exists() {
+        write().map_err(|error| Failure::Input(format!("{}: {error}", file.display())))?;
+    }
+    Ok(file)
+}
+
 /// The KEY=VALUE lines of a file; none where there is no file.
 pub(in crate::cli) fn read_env(file: &Path) -> BTreeMap<String, String> {
     let text = fs::read_to_string(file).unwrap_or_default();

@@ -44,6 +44,7 @@ impl Machine<'_> {
             received_at: self.now(),
             idempotency_key: Some(format!("emit:{maker}:{}:{}", step.path, self.item)),
             depth: from.depth + 1,
+            sensitive: from.sensitive || self.around.workflow.sensitive,
             told,
         };
         state::result(self.run, step, "done", json!({ "event": event.id.to_string() }));

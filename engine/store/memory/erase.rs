@@ -17,6 +17,7 @@ impl State {
         let known = self.users.remove(id).is_some();
         let chose = self.preferences.remove(id).is_some();
         self.streams.remove(id);
+        self.erase_devices(id);
         let erased = Erased {
             entries: self.erase_entries(id),
             messages: self.erase_messages(id, now),

@@ -148,9 +148,17 @@ fn matches(query: &InboxQuery, search: Option<&str>, entry: &Entry) -> bool {
         && query.priority.is_none_or(|priority| entry.priority == priority)
         && query.from.is_none_or(|from| entry.created_at >= from)
         && query.to.is_none_or(|to| entry.created_at <= to)
-        && search.is_none_or(|text| {
-            entry.title.to_lowercase().contains(text) || entry.message.to_lowercase().contains(text)
-        })
+        && search.is_none_or(|text| says(entry, text))
+}
+
+/// A sensitive entry is found by its public title alone.
+fn says(entry: &Entry, text: &str) -> bool {
+    let found = |said: &str| said.to_lowercase().contains(text);
+    if entry.sensitive {
+        entry.public_title.as_deref().is_some_and(found)
+    } else {
+        found(&entry.title) || found(&entry.message)
+    }
 }
 
 /// Of the same priority, the newest comes first.

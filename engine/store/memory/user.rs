@@ -12,6 +12,7 @@ impl Users for MemoryStore {
     async fn put_users(&self, users: Vec<User>) -> Result<Vec<bool>> {
         let mut state = self.state();
         let created = users.into_iter().map(|mut user| {
+            state.readdress(&user);
             let known = state.users.get(&user.id);
             let created = known.is_none();
             user.created_at = known.map_or(user.created_at, |known| known.created_at);
@@ -86,10 +87,13 @@ impl Topics for MemoryStore {
 impl State {
     fn person(&self, id: &UserId) -> Option<Person> {
         let topics = self.topics.iter().filter(|(_, subscribers)| subscribers.contains(id));
+        let devices = self.devices.values().filter(|device| device.user == *id);
         Some(Person {
             user: self.users.get(id)?.clone(),
             preferences: self.preferences.get(id).cloned().unwrap_or_default(),
             topics: topics.map(|(topic, _)| topic.clone()).collect(),
+            devices: devices.cloned().collect(),
+            bounces: self.bounces.get(id).into_iter().flatten().cloned().collect(),
         })
     }
 }

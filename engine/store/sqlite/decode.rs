@@ -27,7 +27,7 @@ pub(super) const ATTEMPT: &str =
 pub(super) const DECISION: &str = "event, at, workflow, run, message, recipient, step, channel, \
      verdict, code, reason, rule, until";
 pub(super) const ENTRY: &str = "id, event, user, seq, category, title, message, priority, \
-     metadata, created_at, read_at";
+     metadata, created_at, read_at, sensitive, public_title";
 
 const RUN_STATUSES: [RunStatus; 5] = [
     RunStatus::Waiting,
@@ -45,7 +45,7 @@ pub(super) fn run_status(status: RunStatus) -> i64 {
     RUN_STATUSES.iter().position(|each| *each == status).map_or(0, |place| place as i64)
 }
 
-/// Columns in [`EVENT`]'s order.
+/// Columns in [`EVENT`]'s order; sealed data is a text, to be opened by its reader.
 pub(super) fn event(row: &SqliteRow) -> Result<Event> {
     let id: Uuid = row.try_get(0)?;
     let noun = Noun { noun: "event", id };
@@ -57,6 +57,7 @@ pub(super) fn event(row: &SqliteRow) -> Result<Event> {
         idempotency_key: row.try_get(3)?,
         depth: noun.number(row.try_get(12)?)?,
         told: told.map(|text| noun.json(&text)).transpose()?.unwrap_or_default(),
+        sensitive: false,
         actor: row.try_get::<Option<String>, _>(4)?.map(Into::into),
         data: noun.json(row.try_get(5)?)?,
         at: noun.time(row.try_get(6)?)?,
@@ -64,7 +65,7 @@ pub(super) fn event(row: &SqliteRow) -> Result<Event> {
     })
 }
 
-/// Columns in [`RUN`]'s order.
+/// Columns in [`RUN`]'s order; a sealed state is a text, to be opened by its reader.
 pub(super) fn run(row: &SqliteRow) -> Result<Run> {
     let id: Uuid = row.try_get(0)?;
     let noun = Noun { noun: "run", id };
@@ -84,6 +85,7 @@ pub(super) fn run(row: &SqliteRow) -> Result<Run> {
         wake_at: noun.maybe_time(row.try_get(11)?)?,
         state: noun.json(row.try_get(12)?)?,
         started_at: noun.time(row.try_get(13)?)?,
+        sensitive: false,
     })
 }
 
@@ -152,7 +154,7 @@ pub(super) fn decision(row: &SqliteRow) -> Result<Decision> {
     })
 }
 
-/// Columns in [`ENTRY`]'s order.
+/// Columns in [`ENTRY`]'s order; a sensitive one's `message` is to be opened by its reader.
 pub(super) fn entry(row: &SqliteRow) -> Result<Entry> {
     let id: Uuid = row.try_get(0)?;
     let noun = Noun { noun: "inbox entry", id };
@@ -168,6 +170,8 @@ pub(super) fn entry(row: &SqliteRow) -> Result<Entry> {
         metadata: noun.json(row.try_get(8)?)?,
         created_at: noun.time(row.try_get(9)?)?,
         read_at: noun.maybe_time(row.try_get(10)?)?,
+        sensitive: row.try_get(11)?,
+        public_title: row.try_get(12)?,
     })
 }
 

@@ -30,14 +30,17 @@ impl Inbox for SqliteStore {
         page.push(" LIMIT ").push_bind(i64::try_from(query.limit).unwrap_or(i64::MAX));
         page.push(" OFFSET ").push_bind(i64::try_from(query.offset).unwrap_or(i64::MAX));
         let rows = page.build().fetch_all(&self.readers).await?;
-        Ok(InboxPage { count: count.unsigned_abs(), entries: decode::all(&rows, decode::entry)? })
+        let entries = decode::all(&rows, decode::entry)?;
+        let entries =
+            entries.into_iter().map(|entry| self.open_entry(entry)).collect::<Result<_>>()?;
+        Ok(InboxPage { count: count.unsigned_abs(), entries })
     }
 
     async fn entry(&self, id: RunId) -> Result<Option<Entry>> {
         let select =
             format!("SELECT {} FROM inbox WHERE id = ? AND deleted_at IS NULL", decode::ENTRY);
         let row = sqlx::query(AssertSqlSafe(select)).bind(id.0).fetch_optional(&self.readers);
-        row.await?.as_ref().map(decode::entry).transpose()
+        row.await?.as_ref().map(|row| self.open_entry(decode::entry(row)?)).transpose()
     }
 
     async fn deliveries(&self, id: RunId) -> Result<Vec<(Message, Vec<Attempt>)>> {
@@ -172,7 +175,7 @@ impl Inbox for SqliteStore {
         drop(reading);
         let mut frames = Vec::with_capacity(entries.len() + bodies.len());
         for row in &entries {
-            let entry = decode::entry(row)?;
+            let entry = self.open_entry(decode::entry(row)?)?;
             frames.push(of(user, entry.seq, FrameBody::from(&entry)));
         }
         for (seq, body) in bodies {
@@ -252,8 +255,11 @@ fn filter(sql: &mut QueryBuilder<Sqlite>, query: &InboxQuery) {
     if let Some(search) = &query.search {
         let escaped = search.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
         let pattern = format!("%{escaped}%");
+        // A sensitive entry has nothing here to be found but its public title.
         sql.push(" AND (title LIKE ").push_bind(pattern.clone()).push(" ESCAPE '\\'");
-        sql.push(" OR message LIKE ").push_bind(pattern).push(" ESCAPE '\\')");
+        sql.push(" OR public_title LIKE ").push_bind(pattern.clone()).push(" ESCAPE '\\'");
+        sql.push(" OR (sensitive = 0 AND message LIKE ").push_bind(pattern);
+        sql.push(" ESCAPE '\\'))");
     }
 }
 

@@ -40,8 +40,8 @@ const DECISIONS: Bulk = Bulk {
 };
 const ENTRIES: Bulk = Bulk {
     head: "INSERT INTO inbox (id, event, user, seq, category, title, message, priority, metadata, \
-           created_at)",
-    columns: 10,
+           created_at, sensitive, public_title)",
+    columns: 12,
     tail: "",
 };
 const KNOWN_RUNS: Bulk = Bulk { head: "SELECT id FROM run WHERE id IN (", columns: 1, tail: ")" };
@@ -144,6 +144,8 @@ pub(super) async fn entries(
                 .bind(entry.priority as i64)
                 .bind(metadata(entry))
                 .bind(millis(entry.created_at))
+                .bind(entry.sensitive)
+                .bind(entry.public_title.as_deref().filter(|_| entry.sensitive))
         })
         .await?;
     let frame = |(seq, Delivered { place, entry, .. })| {
@@ -246,6 +248,7 @@ fn bind_run<'q>(query: Bound<'q>, run: &&'q Run) -> Bound<'q> {
     let contact = run.contact.as_ref().map(json);
     let who = match (&run.recipient, &contact) {
         (Some(user), _) => shared(&user.0),
+        (None, Some(_)) if run.sensitive => sealed_who(run).into(),
         (None, Some(contact)) => contact.as_str().into(),
         (None, None) => "".into(),
     };
@@ -265,6 +268,11 @@ fn bind_run<'q>(query: Bound<'q>, run: &&'q Run) -> Bound<'q> {
         .bind(json(&run.state))
         .bind(millis(run.started_at))
         .bind(who)
+}
+
+/// What sealing left of a contact beside the ciphertext.
+fn sealed_who(run: &Run) -> &str {
+    run.contact.as_ref().and_then(|contact| contact["who"].as_str()).unwrap_or_default()
 }
 
 fn bind_message<'q>(query: Bound<'q>, message: &&'q Message) -> Bound<'q> {

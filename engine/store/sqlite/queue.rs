@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::decode::{self, json, millis, run_status, shared};
 use super::plan::{self, Delivered};
 use super::rows::{Bound, Bulk};
+use super::sealed::unless_locked;
 use super::streams::Streams;
 use super::writer::Call;
 use super::{SqliteStore, recover, stops};
@@ -68,7 +69,9 @@ impl Queue for SqliteStore {
         let rows = self.writer.claim(self.call(QueueName::Events, claim)).await?;
         let mut due = Vec::with_capacity(rows.len());
         for row in &rows {
-            let event = decode::event(row)?;
+            let Some(event) = unless_locked(self.open_event(decode::event(row)?))? else {
+                continue;
+            };
             due.push(DueEvent {
                 stopped: stops::stopped_of(&self.readers, event.id.0).await?,
                 event,
@@ -88,6 +91,7 @@ impl Queue for SqliteStore {
         let mut due = Vec::with_capacity(runs.len());
         for (run, row) in runs {
             let Some(event) = events.get(&run.event).cloned() else { continue };
+            let Some(run) = unless_locked(self.open_run(run))? else { continue };
             let (fence, attempt) = (Fence(row.try_get(14)?), row.try_get(15)?);
             due.push(DueRun { run, event, fence, attempt });
         }
@@ -115,16 +119,31 @@ impl Queue for SqliteStore {
         self.writer.many(Call::Depart, departures).await
     }
 
-    async fn settle(&self, settlements: Vec<Settlement>) -> Result<Vec<Option<Vec<Frame>>>> {
-        self.writer.many(Call::Settle, settlements).await
+    async fn settle(&self, mut settlements: Vec<Settlement>) -> Result<Vec<Option<Vec<Frame>>>> {
+        let clear = self.seal_settlements(&mut settlements)?;
+        let mut settled = self.writer.many(Call::Settle, settlements).await?;
+        clear.restore_all(&mut settled);
+        Ok(settled)
     }
 
-    async fn planned(&self, progress: Vec<Progress<EventId>>) -> Result<Vec<Option<Vec<Frame>>>> {
-        self.writer.many(Call::Planned, progress).await
+    async fn planned(
+        &self,
+        mut progress: Vec<Progress<EventId>>,
+    ) -> Result<Vec<Option<Vec<Frame>>>> {
+        let clear = self.seal_progress(&mut progress)?;
+        let mut planned = self.writer.many(Call::Planned, progress).await?;
+        clear.restore_all(&mut planned);
+        Ok(planned)
     }
 
-    async fn advanced(&self, progress: Vec<Progress<RunId>>) -> Result<Vec<Option<Vec<Frame>>>> {
-        self.writer.many(Call::Advanced, progress).await
+    async fn advanced(
+        &self,
+        mut progress: Vec<Progress<RunId>>,
+    ) -> Result<Vec<Option<Vec<Frame>>>> {
+        let clear = self.seal_progress(&mut progress)?;
+        let mut advanced = self.writer.many(Call::Advanced, progress).await?;
+        clear.restore_all(&mut advanced);
+        Ok(advanced)
     }
 
     async fn unsent(&self, unsent: Vec<Unsent>) -> Result<()> {
@@ -212,8 +231,11 @@ impl SqliteStore {
         ids: impl Iterator<Item = RunId>,
     ) -> Result<HashMap<RunId, Arc<Run>>> {
         let rows = self.by_id(decode::RUN, "run", ids.map(|id| id.0).collect()).await?;
-        let runs = decode::all(&rows, decode::run)?;
-        Ok(runs.into_iter().map(|run| (run.id, Arc::new(run))).collect())
+        let mut runs = HashMap::with_capacity(rows.len());
+        for run in decode::all(&rows, decode::run)? {
+            runs.extend(unless_locked(self.open_run(run))?.map(|run| (run.id, Arc::new(run))));
+        }
+        Ok(runs)
     }
 
     async fn events_by_id(
@@ -221,8 +243,12 @@ impl SqliteStore {
         ids: impl Iterator<Item = EventId>,
     ) -> Result<HashMap<EventId, Arc<Event>>> {
         let rows = self.by_id(decode::EVENT, "event", ids.map(|id| id.0).collect()).await?;
-        let events = decode::all(&rows, decode::event)?;
-        Ok(events.into_iter().map(|event| (event.id, Arc::new(event))).collect())
+        let mut events = HashMap::with_capacity(rows.len());
+        for event in decode::all(&rows, decode::event)? {
+            let event = unless_locked(self.open_event(event))?;
+            events.extend(event.map(|event| (event.id, Arc::new(event))));
+        }
+        Ok(events)
     }
 
     async fn by_id(

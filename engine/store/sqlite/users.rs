@@ -11,7 +11,7 @@ use sqlx::sqlite::SqliteRow;
 use super::decode::millis;
 use super::rows::Bulk;
 use super::{SqliteStore, erase};
-use crate::model::{Person, Preferences, TopicName, User, UserId};
+use crate::model::{Bounce, Device, Person, Preferences, TopicName, User, UserId};
 use crate::store::{Erased, Result, StoreError, Users};
 
 const PUT: Bulk = Bulk {
@@ -20,6 +20,8 @@ const PUT: Bulk = Bulk {
     tail: " ON CONFLICT (id) DO UPDATE SET profile = excluded.profile, \
            updated_at = excluded.updated_at RETURNING id, created_at",
 };
+
+const ONE: &str = "SELECT id, profile, created_at, updated_at FROM user WHERE id = ?";
 
 /// A user's fields as one JSON column; times have columns of their own.
 #[derive(Serialize, Deserialize)]
@@ -48,11 +50,16 @@ impl Users for SqliteStore {
                     let mut created = Vec::with_capacity(users.len());
                     // One by one: the same id may stand twice in one call.
                     for user in users.iter() {
-                        let known: Option<i64> =
-                            sqlx::query_scalar("SELECT 1 FROM user WHERE id = ?")
+                        let known = sqlx::query(ONE)
+                            .bind(user.id.0.clone())
+                            .fetch_optional(&mut *connection)
+                            .await?;
+                        if !keeps_addresses(known.as_ref(), user) {
+                            sqlx::query("DELETE FROM bounce WHERE user = ?")
                                 .bind(user.id.0.clone())
-                                .fetch_optional(&mut *connection)
+                                .execute(&mut *connection)
                                 .await?;
+                        }
                         PUT.fetch(connection, std::slice::from_ref(user), |query, user| {
                             query
                                 .bind(user.id.0.clone())
@@ -72,10 +79,7 @@ impl Users for SqliteStore {
     }
 
     async fn user(&self, id: &UserId) -> Result<Option<User>> {
-        let row = sqlx::query("SELECT id, profile, created_at, updated_at FROM user WHERE id = ?")
-            .bind(id.0.clone())
-            .fetch_optional(&self.readers)
-            .await?;
+        let row = sqlx::query(ONE).bind(id.0.clone()).fetch_optional(&self.readers).await?;
         row.as_ref().map(read).transpose()
     }
 
@@ -176,6 +180,14 @@ impl SqliteStore {
         for (user, topic) in topics {
             topics_of.entry(user).or_default().push(topic.into());
         }
+        let mut devices_of: HashMap<UserId, Vec<Device>> = HashMap::new();
+        for device in self.devices_of(&ids).await? {
+            devices_of.entry(device.user.clone()).or_default().push(device);
+        }
+        let mut bounces_of: HashMap<UserId, Vec<Bounce>> = HashMap::new();
+        for (user, bounce) in self.bounces_of(&ids).await? {
+            bounces_of.entry(user).or_default().push(bounce);
+        }
         let rows = sqlx::query(
             "SELECT id, profile, created_at, updated_at, body FROM user
              LEFT JOIN preference ON preference.user = user.id
@@ -190,10 +202,18 @@ impl SqliteStore {
                 None => Preferences::default(),
             };
             let topics = topics_of.remove(user.id.as_str()).unwrap_or_default();
-            Ok(Arc::new(Person { user, preferences, topics }))
+            let devices = devices_of.remove(user.id.as_str()).unwrap_or_default();
+            let bounces = bounces_of.remove(user.id.as_str()).unwrap_or_default();
+            Ok(Arc::new(Person { user, preferences, topics, devices, bounces }))
         };
         rows.iter().map(person).collect()
     }
+}
+
+/// An address that bounced stays so for as long as nothing about the user's addresses changes.
+fn keeps_addresses(known: Option<&SqliteRow>, user: &User) -> bool {
+    let known = known.and_then(|row| read(row).ok());
+    known.is_some_and(|known| known.has_addresses_of(user))
 }
 
 fn profile(user: &User) -> String {

@@ -69,6 +69,7 @@ impl Scene {
             idempotency_key: None,
             depth: 0,
             told: Vec::new(),
+            sensitive: false,
         }
     }
 
@@ -88,6 +89,7 @@ impl Scene {
             wake_at: None,
             state: json!({"vars": {"n": 1}, "steps": {}}),
             started_at: self.now(),
+            sensitive: false,
         }
     }
 
@@ -128,6 +130,8 @@ impl Scene {
             metadata: json!({"action_url": "/orders/7"}).as_object().cloned().unwrap_or_default(),
             created_at: self.now(),
             read_at: None,
+            sensitive: false,
+            public_title: None,
         }
     }
 

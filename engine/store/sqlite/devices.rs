@@ -1,0 +1,267 @@
+use async_trait::async_trait;
+use jiff::Timestamp;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{AssertSqlSafe, Row, SqliteConnection};
+
+use super::SqliteStore;
+use super::decode::millis;
+use super::sealed::unless_locked;
+use crate::model::{Bounce, Device, DeviceId, DeviceToken, DeviceType, Registration, UserId};
+use crate::store::{DeviceChange, Devices, MOST_DEVICES, Registered, Result, StoreError};
+
+const DEVICE: &str = "id, user, token, kind, name, app_version, is_active, created_at, updated_at, \
+     last_used_at, token_hash";
+
+#[async_trait]
+impl Devices for SqliteStore {
+    async fn put_device(
+        &self,
+        user: &UserId,
+        registration: &Registration,
+        now: Timestamp,
+    ) -> Result<Registered> {
+        let place = place(user, &registration.device_token.hash());
+        let sealed = self.seal("a device's token", &place, registration.device_token.as_str())?;
+        let put = Put { user: user.clone(), registration: registration.clone(), sealed, now };
+        let (row, known, before) = self
+            .writer
+            .other(move |connection| {
+                let put = put.clone();
+                Box::pin(async move { put.write(connection).await })
+            })
+            .await?;
+        self.people.forget(&[user.clone()]);
+        self.people.forget(&before);
+        let Some(row) = row else { return Ok(Registered::Full) };
+        let device = self.device(&row)?;
+        Ok(if known { Registered::Known(device) } else { Registered::New(device) })
+    }
+
+    async fn devices(&self, user: Option<&UserId>, limit: usize) -> Result<Vec<Device>> {
+        let select = format!(
+            "SELECT {DEVICE} FROM device WHERE ?1 IS NULL OR user = ?1 ORDER BY id LIMIT ?2"
+        );
+        let rows = sqlx::query(AssertSqlSafe(select))
+            .bind(user.map(|user| user.0.clone()))
+            .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+            .fetch_all(&self.readers)
+            .await?;
+        rows.iter().map(|row| self.device(row)).collect()
+    }
+
+    async fn change_device(
+        &self,
+        user: &UserId,
+        id: DeviceId,
+        change: &DeviceChange,
+        now: Timestamp,
+    ) -> Result<Option<Device>> {
+        let (owner, change) = (user.clone(), change.clone());
+        let row = self
+            .writer
+            .other(move |connection| {
+                let (owner, change) = (owner.clone(), change.clone());
+                Box::pin(async move {
+                    let update = format!(
+                        "UPDATE device SET is_active = coalesce(?3, is_active),
+                           name = CASE WHEN ?4 THEN ?5 ELSE name END,
+                           app_version = CASE WHEN ?6 THEN ?7 ELSE app_version END,
+                           updated_at = ?8
+                         WHERE id = ?1 AND user = ?2 RETURNING {DEVICE}"
+                    );
+                    sqlx::query(AssertSqlSafe(update))
+                        .bind(id.0)
+                        .bind(owner.0)
+                        .bind(change.is_active)
+                        .bind(change.name.is_some())
+                        .bind(change.name.flatten())
+                        .bind(change.app_version.is_some())
+                        .bind(change.app_version.flatten())
+                        .bind(millis(now))
+                        .fetch_optional(connection)
+                        .await
+                })
+            })
+            .await?;
+        self.people.forget(std::slice::from_ref(user));
+        row.as_ref().map(|row| self.device(row)).transpose()
+    }
+
+    async fn delete_device(&self, user: &UserId, id: DeviceId) -> Result<bool> {
+        let sql = "DELETE FROM device WHERE id = ?1 AND user = ?2 AND ?3 IS NOT NULL";
+        self.write_device(sql, user, id, self.clock.now()).await
+    }
+
+    async fn device_used(&self, user: &UserId, id: DeviceId, now: Timestamp) -> Result<()> {
+        let sql = "UPDATE device SET last_used_at = ?3 WHERE id = ?1 AND user = ?2";
+        self.write_device(sql, user, id, now).await?;
+        Ok(())
+    }
+
+    async fn mark_bounced(&self, user: &UserId, bounce: &Bounce, now: Timestamp) -> Result<()> {
+        let (owner, bounce) = (user.clone(), bounce.clone());
+        self.writer
+            .other(move |connection| {
+                let (owner, bounce) = (owner.clone(), bounce.clone());
+                Box::pin(async move {
+                    let insert = "INSERT OR IGNORE INTO bounce (user, channel, address, at) \
+                                  VALUES (?, ?, ?, ?)";
+                    sqlx::query(insert)
+                        .bind(owner.0)
+                        .bind(bounce.channel.0)
+                        .bind(bounce.address.to_vec())
+                        .bind(millis(now))
+                        .execute(connection)
+                        .await?;
+                    Ok(())
+                })
+            })
+            .await?;
+        self.people.forget(std::slice::from_ref(user));
+        Ok(())
+    }
+}
+
+impl SqliteStore {
+    /// The devices of `ids` (a JSON array) by user; one whose key is lost is left out.
+    pub(super) async fn devices_of(&self, ids: &str) -> Result<Vec<Device>> {
+        let select = format!(
+            "SELECT {DEVICE} FROM device WHERE user IN (SELECT value FROM json_each(?)) ORDER BY id"
+        );
+        let rows = sqlx::query(AssertSqlSafe(select)).bind(ids).fetch_all(&self.readers).await?;
+        let mut devices = Vec::with_capacity(rows.len());
+        for row in &rows {
+            devices.extend(unless_locked(self.device(row))?);
+        }
+        Ok(devices)
+    }
+
+    pub(super) async fn bounces_of(&self, ids: &str) -> Result<Vec<(UserId, Bounce)>> {
+        let rows: Vec<(String, String, Vec<u8>)> = sqlx::query_as(
+            "SELECT user, channel, address FROM bounce
+             WHERE user IN (SELECT value FROM json_each(?)) ORDER BY channel, address",
+        )
+        .bind(ids)
+        .fetch_all(&self.readers)
+        .await?;
+        let bounce = |(user, channel, address): (String, String, Vec<u8>)| {
+            let address = address.try_into().ok()?;
+            Some((user.into(), Bounce { channel: channel.into(), address }))
+        };
+        Ok(rows.into_iter().filter_map(bounce).collect())
+    }
+
+    async fn write_device(
+        &self,
+        sql: &'static str,
+        user: &UserId,
+        id: DeviceId,
+        now: Timestamp,
+    ) -> Result<bool> {
+        let owner = user.clone();
+        let changed = self
+            .writer
+            .other(move |connection| {
+                let owner = owner.clone();
+                Box::pin(async move {
+                    let query = sqlx::query(sql).bind(id.0).bind(owner.0).bind(millis(now));
+                    Ok(query.execute(connection).await?.rows_affected())
+                })
+            })
+            .await?;
+        self.people.forget(std::slice::from_ref(user));
+        Ok(changed > 0)
+    }
+
+    /// Columns in [`DEVICE`]'s order.
+    fn device(&self, row: &SqliteRow) -> Result<Device> {
+        let id: i64 = row.try_get(0)?;
+        let unreadable = |why: &dyn std::fmt::Display| StoreError::Unreadable {
+            noun: "device",
+            id: id.to_string(),
+            why: why.to_string(),
+        };
+        let user: UserId = row.try_get::<String, _>(1)?.into();
+        let hash: Vec<u8> = row.try_get(10)?;
+        let token = self.unseal("device", id, &place(&user, &hash), row.try_get(2)?)?;
+        let kind = usize::try_from(row.try_get::<i64, _>(3)?).unwrap_or(usize::MAX);
+        let time = |millis| Timestamp::from_millisecond(millis).map_err(|error| unreadable(&error));
+        Ok(Device {
+            id: DeviceId(id),
+            token: DeviceToken::new(&token).map_err(|error| unreadable(&error))?,
+            kind: *DeviceType::ALL.get(kind).ok_or_else(|| unreadable(&"no such type"))?,
+            name: row.try_get(4)?,
+            app_version: row.try_get(5)?,
+            is_active: row.try_get(6)?,
+            created_at: time(row.try_get(7)?)?,
+            updated_at: time(row.try_get(8)?)?,
+            last_used_at: row.try_get::<Option<i64>, _>(9)?.map(time).transpose()?,
+            user,
+        })
+    }
+}
+
+/// One registration, as often as its transaction is tried.
+#[derive(Clone)]
+struct Put {
+    user: UserId,
+    registration: Registration,
+    sealed: String,
+    now: Timestamp,
+}
+
+/// The row (`None`: the user has too many), whether it was the user's before, and whose it was.
+type Written = (Option<SqliteRow>, bool, Vec<UserId>);
+
+impl Put {
+    async fn write(self, connection: &mut SqliteConnection) -> sqlx::Result<Written> {
+        let Self { user, registration, sealed, now } = self;
+        let hash = registration.device_token.hash().to_vec();
+        let before: Vec<String> = sqlx::query_scalar(
+            "DELETE FROM device WHERE token_hash = ? AND user <> ? RETURNING user",
+        )
+        .bind(hash.clone())
+        .bind(user.0.clone())
+        .fetch_all(&mut *connection)
+        .await?;
+        let before = before.into_iter().map(UserId::from).collect();
+        let (known, count): (bool, i64) = sqlx::query_as(
+            "SELECT EXISTS (SELECT 1 FROM device WHERE token_hash = ?1),
+               (SELECT count(*) FROM device WHERE user = ?2)",
+        )
+        .bind(hash.clone())
+        .bind(user.0.clone())
+        .fetch_one(&mut *connection)
+        .await?;
+        if !known && count.unsigned_abs() >= MOST_DEVICES as u64 {
+            return Ok((None, false, before));
+        }
+        let upsert = format!(
+            "INSERT INTO device (user, token, token_hash, kind, name, app_version, created_at,
+               updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+             ON CONFLICT (token_hash) DO UPDATE SET token = excluded.token, kind = excluded.kind,
+               name = coalesce(excluded.name, name),
+               app_version = coalesce(excluded.app_version, app_version),
+               is_active = 1, updated_at = excluded.updated_at
+             RETURNING {DEVICE}"
+        );
+        let row = sqlx::query(AssertSqlSafe(upsert))
+            .bind(user.0)
+            .bind(sealed)
+            .bind(hash)
+            .bind(registration.device_type as i64)
+            .bind(registration.device_name)
+            .bind(registration.app_version)
+            .bind(millis(now))
+            .bind(millis(now))
+            .fetch_one(connection)
+            .await?;
+        Ok((Some(row), known, before))
+    }
+}
+
+/// Where a token is sealed for: neither another user's row nor another device's opens it.
+fn place(user: &UserId, hash: &[u8]) -> String {
+    let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("device.token:{hash}:{user}")
+}
