@@ -34,7 +34,9 @@ use axum::Router;
 use axum::routing::{get, post, put};
 use tokio::sync::Semaphore;
 
-pub use catalog::{Catalog, LoadedChannel, LoadedProvider, LoadedWorkflow, Outbox, Readiness};
+pub use catalog::{
+    Catalog, LoadedChannel, LoadedProvider, LoadedWorkflow, Outbox, Readiness, Reload,
+};
 pub use document::openapi;
 
 use crate::auth::{KeyRing, Verifier};
@@ -120,6 +122,7 @@ fn service() -> Router<Arc<State>> {
         .route("/v1/messages/{id}/retry", post(messages::retry))
         .route("/v1/messages/{id}/cancel", post(messages::cancel))
         .route("/v1/workflows", get(catalog::workflows))
+        .route("/v1/workflows/reload", post(catalog::reload))
         .route("/v1/channels", get(catalog::channels))
 }
 

@@ -72,6 +72,7 @@ pub struct Node {
     stop: CancellationToken,
     recovered: Recovered,
     problems: Vec<Diagnostic>,
+    runs_on_older_versions: u64,
 }
 
 /// Why a node does not start. Nothing is left running.
@@ -134,7 +135,8 @@ impl Node {
             hub.clone(),
             rules,
         ));
-        pipeline.use_catalog(catalog).await?;
+        pipeline.use_catalog(catalog.clone()).await?;
+        let runs_on_older_versions = reload::older_runs(&*shared, &catalog).await?;
         view.follow(&pipeline);
         let recovered = pipeline.recover(true).await?;
         let settings =
@@ -169,7 +171,19 @@ impl Node {
         let stop = CancellationToken::new();
         let serving = serve(listener, router, metrics, clock, stop.clone());
         view.ready();
-        Ok(Self { address, pipeline, store, view, hub, jobs, serving, stop, recovered, problems })
+        Ok(Self {
+            address,
+            pipeline,
+            store,
+            view,
+            hub,
+            jobs,
+            serving,
+            stop,
+            recovered,
+            problems,
+            runs_on_older_versions,
+        })
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -192,6 +206,11 @@ impl Node {
     /// What is wrong with the files that were found at the start.
     pub fn problems(&self) -> &[Diagnostic] {
         &self.problems
+    }
+
+    /// Unfinished runs that the start found with a version that is no longer in force.
+    pub fn runs_on_older_versions(&self) -> u64 {
+        self.runs_on_older_versions
     }
 
     /// Reads the files again. A set with an error is refused whole, and the old one stays.

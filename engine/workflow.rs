@@ -7,8 +7,11 @@
 mod cron;
 mod event;
 mod file;
+mod graph;
 mod index;
+pub mod language;
 mod pattern;
+mod patterns;
 mod reader;
 mod recipient;
 mod route;
@@ -67,6 +70,8 @@ pub struct Workflow {
     pub steps: Vec<Step>,
     /// Where a cross-file check points: the value of `category`, in bytes of the file.
     pub category_span: Range<usize>,
+    /// The channels that `required` and `defaults` name, with their places.
+    pub named_channels: Vec<(ChannelName, Range<usize>)>,
 }
 
 #[derive(Clone, Debug, PartialEq)]

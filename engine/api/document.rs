@@ -18,7 +18,7 @@ use super::{catalog, events, explained, inbox, messages, operate, topics, users}
         users::replace, users::change, users::show, users::erase, users::bulk,
         topics::subscribe, topics::unsubscribe, topics::subscribers,
         messages::list, messages::show, explained::message, messages::retry, messages::cancel,
-        catalog::workflows, catalog::channels,
+        catalog::workflows, catalog::reload, catalog::channels,
         operate::outbox, operate::clear_outbox, operate::live, operate::ready, operate::metrics,
         json, page,
         inbox::list::list, inbox::entry::show, inbox::entry::change, inbox::entry::erase,

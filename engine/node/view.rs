@@ -5,14 +5,18 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use async_trait::async_trait;
 use serde_json::Value;
 
 use super::channels::Channels;
-use crate::api::{Catalog, LoadedChannel, LoadedProvider, LoadedWorkflow, Outbox, Readiness};
+use crate::api::{
+    Catalog, LoadedChannel, LoadedProvider, LoadedWorkflow, Outbox, Readiness, Reload,
+};
 use crate::channel::Traits;
 use crate::channel::capture::Capture;
 use crate::model::{Category, ChannelName, ProviderName};
 use crate::pipeline::Pipeline;
+use crate::store::StoreError;
 
 const STARTING: u8 = 0;
 const READY: u8 = 1;
@@ -87,7 +91,18 @@ impl View {
     }
 }
 
+#[async_trait]
 impl Catalog for View {
+    async fn reload(&self) -> Result<Reload, StoreError> {
+        let Some(pipeline) = self.pipeline.get() else { return Err(StoreError::Closed) };
+        let done = super::reload::reload(pipeline, self).await?;
+        Ok(Reload {
+            reloaded: done.in_force,
+            problems: done.problems,
+            runs_on_older_versions: done.runs_on_older_versions,
+        })
+    }
+
     fn types(&self) -> Vec<Category> {
         let categories = self.pipeline.get().map(|pipeline| pipeline.catalog().categories());
         categories.into_iter().flatten().collect()

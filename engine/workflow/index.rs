@@ -2,16 +2,17 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::Workflow;
+use super::patterns::Patterns;
 use crate::model::Category;
 
 /// The loaded workflows, found by the events that start them.
 #[derive(Clone, Debug, Default)]
 pub struct Set {
     by_name: HashMap<String, Arc<Workflow>>,
-    /// By exact event name.
-    exact: HashMap<String, Vec<Arc<Workflow>>>,
-    /// Those with a glob, asked one by one.
-    globs: Vec<Arc<Workflow>>,
+    /// In the order of their names.
+    all: Vec<Arc<Workflow>>,
+    /// Places in `all`.
+    started: Patterns<usize>,
 }
 
 impl Set {
@@ -20,28 +21,27 @@ impl Set {
         workflows.sort_by(|a, b| a.name.cmp(&b.name));
         workflows.dedup_by(|a, b| a.name == b.name);
         let mut set = Self::default();
-        for workflow in workflows {
-            for pattern in workflow.on.iter().filter(|pattern| !pattern.is_glob()) {
-                let started = set.exact.entry(pattern.as_str().to_owned()).or_default();
-                if !started.iter().any(|other| other.name == workflow.name) {
-                    started.push(Arc::clone(&workflow));
-                }
+        for (index, workflow) in workflows.iter().enumerate() {
+            for pattern in &workflow.on {
+                set.started.insert(pattern, index);
             }
-            if workflow.on.iter().any(super::Pattern::is_glob) {
-                set.globs.push(Arc::clone(&workflow));
-            }
-            set.by_name.insert(workflow.name.as_str().to_owned(), workflow);
+            set.by_name.insert(workflow.name.as_str().to_owned(), Arc::clone(workflow));
         }
+        set.all = workflows;
         set
     }
 
-    /// The workflows that an event starts: those that name it first, then those with a glob.
+    /// The workflows that an event starts, each once: those that name it first, then those with a
+    /// glob. The time does not grow with the workflows that it does not start.
     pub fn matching<'a>(&'a self, event: &'a str) -> impl Iterator<Item = &'a Arc<Workflow>> {
-        let named = self.exact.get(event).map_or(&[][..], Vec::as_slice);
-        let globs = self.globs.iter().filter(move |workflow| {
-            workflow.starts_on(event) && !workflow.on.iter().any(|on| on.as_str() == event)
-        });
-        named.iter().chain(globs)
+        let mut named = self.started.named(event).to_vec();
+        named.dedup();
+        let mut globs = self.started.globs(event);
+        globs.sort_unstable();
+        globs.dedup();
+        // In the order in which they were put in.
+        globs.retain(|index| named.binary_search(index).is_err());
+        named.into_iter().chain(globs).filter_map(|index| self.all.get(index))
     }
 
     pub fn get(&self, name: &str) -> Option<&Arc<Workflow>> {
@@ -50,21 +50,19 @@ impl Set {
 
     /// By name.
     pub fn all(&self) -> Vec<&Arc<Workflow>> {
-        let mut all: Vec<_> = self.by_name.values().collect();
-        all.sort_by(|a, b| a.name.cmp(&b.name));
-        all
+        self.all.iter().collect()
     }
 
     pub fn len(&self) -> usize {
-        self.by_name.len()
+        self.all.len()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.by_name.is_empty()
+        self.all.is_empty()
     }
 
     /// Every category that a workflow uses.
     pub fn categories(&self) -> BTreeSet<Category> {
-        self.by_name.values().map(|workflow| workflow.category.clone()).collect()
+        self.all.iter().map(|workflow| workflow.category.clone()).collect()
     }
 }

