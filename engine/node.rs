@@ -72,7 +72,6 @@ pub struct Node {
     stop: CancellationToken,
     recovered: Recovered,
     problems: Vec<Diagnostic>,
-    runs_on_older_versions: u64,
 }
 
 /// Why a node does not start. Nothing is left running.
@@ -135,8 +134,7 @@ impl Node {
             hub.clone(),
             rules,
         ));
-        pipeline.use_catalog(catalog.clone()).await?;
-        let runs_on_older_versions = reload::older_runs(&*shared, &catalog).await?;
+        pipeline.use_catalog(catalog).await?;
         view.follow(&pipeline);
         let recovered = pipeline.recover(true).await?;
         let settings =
@@ -171,19 +169,7 @@ impl Node {
         let stop = CancellationToken::new();
         let serving = serve(listener, router, metrics, clock, stop.clone());
         view.ready();
-        Ok(Self {
-            address,
-            pipeline,
-            store,
-            view,
-            hub,
-            jobs,
-            serving,
-            stop,
-            recovered,
-            problems,
-            runs_on_older_versions,
-        })
+        Ok(Self { address, pipeline, store, view, hub, jobs, serving, stop, recovered, problems })
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -208,9 +194,9 @@ impl Node {
         &self.problems
     }
 
-    /// Unfinished runs that the start found with a version that is no longer in force.
-    pub fn runs_on_older_versions(&self) -> u64 {
-        self.runs_on_older_versions
+    /// Unfinished runs that go on with a version that new runs do not begin with.
+    pub async fn runs_on_older_versions(&self) -> Result<u64, StoreError> {
+        reload::older_runs(&self.store, &self.pipeline.catalog()).await
     }
 
     /// Reads the files again. A set with an error is refused whole, and the old one stays.

@@ -11,6 +11,7 @@ mod fuzz;
 mod graph;
 mod guide;
 mod inbox;
+mod init;
 mod language;
 mod main_job;
 mod plugins;

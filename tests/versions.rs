@@ -60,22 +60,25 @@ async fn a_deploy_tells_what_runs_hold_and_the_command_lists_it() {
     assert!(reloaded.stderr.contains("3 unfinished runs on older versions"), "{reloaded:?}");
     let gone = node.command(&["workflows", "versions"]).await.stdout;
     assert!(gone.contains("order  no file any more"), "{gone}");
+    let key = node.api_key.clone();
     assert_eq!(node.stop().await, Some(0));
-    let again = installation.run().await;
+    let mut again = installation.run_with(&key).await;
+    again.says("unfinished runs").await;
     assert!(again.said().contains("3 unfinished runs hold older versions"), "{}", again.said());
     assert_eq!(again.stop().await, Some(0));
 }
 
 #[tokio::test]
 async fn a_key_that_may_only_read_cannot_reload() {
-    let installation = Installation::empty();
-    let node = installation.dev().await;
+    let installation = Installation::empty()
+        .file("nuncio.toml", "[auth]\nsecret = \"a secret that only tests know\"\n");
     let new = ["key", "new", "--name", "reader", "--scopes", "admin:read"];
-    let key = node.command(&new).await;
-    let key = key.stdout.trim();
-    let (status, _) = node.send("GET", "/v1/workflows", key, None).await;
-    // A key of another store is nobody's; one of this store reads.
-    assert!([200, 401].contains(&status));
-    let (status, _) = node.send("POST", "/v1/workflows/reload", key, None).await;
-    assert!([401, 403].contains(&status), "{status}");
+    let key = installation.command(&new).await;
+    let node = installation.run_with(key.stdout.trim()).await;
+
+    let (status, _) = node.call("GET", "/v1/workflows", None).await;
+    assert_eq!(status, 200);
+    let (status, problem) = node.call("POST", "/v1/workflows/reload", Some(json!({}))).await;
+    assert_eq!((status, &problem["code"]), (403, &json!("forbidden")));
+    assert_eq!(node.command(&["workflows", "reload"]).await.code, Some(3));
 }

@@ -82,7 +82,7 @@ impl Dev {
         }
         eprint!("{}", super::shown(node.problems()));
         self.welcome(&node, address);
-        older_runs(node.runs_on_older_versions());
+        older_runs(node.runs_on_older_versions().await.map_err(Failure::service)?);
         let root = node.view().root().to_owned();
         serve(node, signals, Some(files::Watch::new(root, clock))).await
     }

@@ -48,7 +48,7 @@ impl Run {
                 recovered.released,
                 recovered.unknown
             );
-            older_runs(node.runs_on_older_versions());
+            older_runs(node.runs_on_older_versions().await.map_err(Failure::service)?);
             serve(node, signals, None).await
         })?
     }

@@ -143,7 +143,7 @@ steps:
             ("channel.unknown", 5, 13, "did you mean `email`?"),
             ("variable.unknown", 11, 9, "did you mean `total`?"),
             ("step.unknown", 11, 29, "did you mean `first`?"),
-            ("step.unknown", 12, 32, "did you mean `first`?"),
+            ("step.unknown", 12, 34, "did you mean `first`?"),
         ]
     );
 }
@@ -157,7 +157,7 @@ fn what_is_there_twice() {
         [("yaml.duplicate_key", 3, 1), ("step.id", 6, 14)]
     );
     let beside = "batch: { window: 1h }, window: 2h";
-    assert_eq!(step(&format!("{{ {beside} }}")), [("yaml.duplicate_key", 4, 14)]);
+    assert_eq!(step(&format!("{{ {beside} }}")), [("yaml.duplicate_key", 4, 16)]);
 }
 
 #[test]
@@ -191,7 +191,7 @@ steps:
         seen,
         [
             ("expression.optional", 5, 13),
-            ("expression.optional", 14, 33),
+            ("expression.optional", 14, 31),
             ("expression.field", 15, 43),
         ]
     );
@@ -250,8 +250,11 @@ fn more_than_anybody_writes() {
     );
     let nested = "[1].all(a, [1].all(b, [1].all(c, a < b)))";
     assert_eq!(long(nested)[0].0, "expression.nesting");
-    let deep =
-        (0..20).fold("[]".to_owned(), |inner, _| format!("[{{ branch: [{{ else: {inner} }}] }}]"));
-    let text = format!("workflow: w\non: a\nsteps: {deep}\n");
-    assert_eq!(found(&[("workflows/w.yaml", &text)])[0].0, "steps.depth");
+    let nested = |levels| {
+        let deeper = |inner: String, _| ["[{ branch: [{ else: ", &inner, " }] }]"].concat();
+        let steps = (0..levels).fold("[]".to_owned(), deeper);
+        found(&[("workflows/w.yaml", &format!("workflow: w\non: a\nsteps: {steps}\n"))])
+    };
+    assert_eq!(nested(8), []);
+    assert_eq!(nested(40).iter().map(|one| one.0).collect::<Vec<_>>(), ["yaml.syntax"]);
 }

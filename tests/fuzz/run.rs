@@ -1,4 +1,5 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rand::SeedableRng;
@@ -16,10 +17,13 @@ pub fn fuzz(what: &str, seeds: &Input, property: impl Fn(&str)) {
     let (seconds, first) = (setting("NUNCIO_FUZZ_SECONDS"), setting("NUNCIO_FUZZ_SEED"));
     let first = first.unwrap_or_else(fresh);
     let end = Instant::now() + Duration::from_secs(seconds.unwrap_or(SECONDS));
+    let last = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("fuzz {what}.txt"));
     let mut count = 0_u64;
     while count == 0 || Instant::now() < end {
         let seed = first.wrapping_add(count);
         let text = seeds.make(&mut StdRng::seed_from_u64(seed));
+        // A stack that overflows leaves no word: its input is found here.
+        std::fs::write(&last, &text).expect("a file for the input under way");
         let began = Instant::now();
         let held = catch_unwind(AssertUnwindSafe(|| property(&text)));
         let took = began.elapsed();

@@ -33,7 +33,7 @@ impl fmt::Display for Label {
                 match character {
                     character if character.is_control() => f.write_str(" ")?,
                     '"' | '#' | '&' | '<' | '>' | '[' | ']' | '{' | '}' | '(' | ')' | '|' | '`'
-                    | '\\' | '*' | '_' | '~' | ';' | '%' => {
+                    | '\\' | ';' | '%' => {
                         write!(f, "#{};", u32::from(character))?;
                     }
                     character => write!(f, "{character}")?,
