@@ -35,7 +35,9 @@ use axum::Router;
 use axum::routing::{get, post, put};
 use tokio::sync::Semaphore;
 
-pub use catalog::{Catalog, LoadedChannel, LoadedProvider, LoadedWorkflow, Outbox, Readiness};
+pub use catalog::{
+    Catalog, LoadedChannel, LoadedProvider, LoadedWorkflow, Outbox, Readiness, Reload,
+};
 pub use document::openapi;
 
 use crate::auth::{KeyRing, Verifier};
@@ -123,6 +125,7 @@ fn service() -> Router<Arc<State>> {
         .route("/v1/runs/cancel", post(runs::cancel))
         .route("/v1/calendar", get(runs::calendar))
         .route("/v1/workflows", get(catalog::workflows))
+        .route("/v1/workflows/reload", post(catalog::reload))
         .route("/v1/channels", get(catalog::channels))
 }
 

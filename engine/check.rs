@@ -4,6 +4,8 @@
 //! every file. A set with an error is refused whole; the caller keeps the one it has.
 
 mod cross;
+mod cycles;
+mod expressions;
 mod fields;
 mod files;
 
@@ -76,6 +78,20 @@ impl Catalog {
     pub fn is_marketing(&self, category: &Category) -> bool {
         self.types.iter().any(|declared| declared.marketing && declared.name == *category)
     }
+}
+
+/// Reads one workflow file by itself.
+pub fn one(file: &Path) -> (Option<Workflow>, Vec<Diagnostic>) {
+    let mut problems = Vec::new();
+    let name = file.to_string_lossy().replace('\\', "/");
+    let source = files::source(Path::new(""), &name, &mut problems);
+    let workflow = source.and_then(|source| {
+        let (workflow, mut told) = workflow::compile(&source);
+        problems.append(&mut told);
+        workflow
+    });
+    diagnostic::sort(&mut problems);
+    (workflow, problems)
 }
 
 /// Reads `workflows/` and `templates/` under `root`; one that is not there is empty. `channels`

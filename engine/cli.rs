@@ -10,10 +10,14 @@ mod config;
 mod dev;
 mod emit;
 mod explain;
+mod graph;
+mod init;
 mod key;
 mod migrate;
 mod run;
+mod schema;
 mod token;
+mod workflows;
 
 use std::fmt;
 use std::future::Future;
@@ -53,6 +57,15 @@ enum What {
     Run(run::Run),
     /// Every problem of every workflow and template, with its place
     Check(check::Check),
+    /// A workflow as a Mermaid flowchart
+    Graph(graph::Graph),
+    /// The JSON Schema of a kind of file, for editors
+    Schema(schema::Schema),
+    /// A folder to begin with: a workflow, its template, a configuration
+    Init(init::Init),
+    /// What a node has loaded, and its versions
+    #[command(subcommand)]
+    Workflows(workflows::Workflows),
     /// Sends an event to a node
     Emit(emit::Emit),
     /// What became of an event, a run or a message, and why
@@ -98,6 +111,10 @@ pub fn run() -> ExitCode {
         What::Dev(dev) => dev.run(),
         What::Run(run) => run.run(),
         What::Check(check) => check.run(format),
+        What::Graph(graph) => graph.run(),
+        What::Schema(schema) => schema.run(),
+        What::Init(init) => init.run(),
+        What::Workflows(workflows) => workflows.run(format),
         What::Emit(emit) => emit.run(format),
         What::Explain(explain) => explain.run(format),
         What::Key(key) => key.run(format),

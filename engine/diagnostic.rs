@@ -95,6 +95,20 @@ impl Diagnostic {
         }
     }
 
+    /// As machines read it: code, severity, message, path, line, column, span (bytes), hint.
+    pub fn to_json(&self) -> serde_json::Value {
+        serde_json::json!({
+            "code": self.code,
+            "severity": self.severity,
+            "message": self.message,
+            "path": &*self.path,
+            "line": self.line,
+            "column": self.column,
+            "span": [self.span.start, self.span.end],
+            "hint": self.hint,
+        })
+    }
+
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error
     }

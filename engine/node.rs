@@ -142,7 +142,7 @@ impl Node {
             rules,
         ));
         pipeline.use_catalog(catalog).await?;
-        view.follow(&pipeline);
+        view.follow(&pipeline, &sealer);
         let recovered = pipeline.recover(true).await?;
         let settings =
             Settings { workers: config.engine.workers, lease: config.engine.lease.0, grace: GRACE };
@@ -211,6 +211,11 @@ impl Node {
     /// What is wrong with the files that were found at the start.
     pub fn problems(&self) -> &[Diagnostic] {
         &self.problems
+    }
+
+    /// Unfinished runs that go on with a version that new runs do not begin with.
+    pub async fn runs_on_older_versions(&self) -> Result<u64, StoreError> {
+        reload::older_runs(&self.store, &self.pipeline.catalog()).await
     }
 
     /// Reads the files again. A set with an error is refused whole, and the old one stays.

@@ -4,10 +4,14 @@
 //! [`Set`] finds the workflows of an event. What packs declare beside their workflows
 //! is in [`EventSchemas`] and [`NotificationType`]. Nothing here reads a file: `check` does.
 
+mod cron;
 mod event;
 mod file;
+mod graph;
 mod index;
+pub mod language;
 mod pattern;
+mod patterns;
 mod reader;
 mod recipient;
 mod route;
@@ -18,6 +22,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
+pub use cron::{BadCron, Cron};
 pub use event::{EventSchemas, Misfit, read_events};
 pub use file::compile;
 pub use index::Set;
@@ -65,6 +70,8 @@ pub struct Workflow {
     pub steps: Vec<Step>,
     /// Where a cross-file check points: the value of `category`, in bytes of the file.
     pub category_span: Range<usize>,
+    /// The channels that `required` and `defaults` name, with their places.
+    pub named_channels: Vec<(ChannelName, Range<usize>)>,
 }
 
 #[derive(Clone, Debug, PartialEq)]

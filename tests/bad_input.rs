@@ -2,6 +2,7 @@
 
 mod events;
 mod files;
+mod language;
 mod start;
 
 use crate::harness::node::Installation;

@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use nuncio::api::{self, Catalog, LoadedChannel, LoadedWorkflow, Outbox, Readiness};
+use nuncio::api::{self, Catalog, LoadedChannel, LoadedWorkflow, Outbox, Readiness, Reload};
 use nuncio::auth::{self, Grant, KeyMaterial, KeyRing, Verifier};
 use nuncio::channel::Publish;
 use nuncio::clock::Clock;
 use nuncio::config;
+use nuncio::diagnostic::{Diagnostic, Source};
 use nuncio::ingest::{Answer, Incoming, Refusal};
 use nuncio::model::{
     Attempt, AttemptOutcome, Category, Entry, Event, EventId, Message, MessageStatus, Priority,
@@ -339,7 +340,14 @@ pub async fn body(response: Response) -> (u16, Value) {
     (status, value)
 }
 
+#[async_trait]
 impl Catalog for Shelf {
+    async fn reload(&self) -> Result<Reload, StoreError> {
+        let source = Source::new("workflows/order-paid.yaml", "on: order.payd");
+        let problem = Diagnostic::error(&source, "yaml.missing", 0..0, "a workflow needs `steps`");
+        Ok(Reload { reloaded: false, problems: vec![problem], runs_on_older_versions: 3 })
+    }
+
     fn types(&self) -> Vec<Category> {
         vec!["billing".into(), "system".into()]
     }

@@ -2,17 +2,21 @@
 
 use std::collections::BTreeMap;
 
+use async_trait::async_trait;
 use axum::extract;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use super::Api;
 use super::caller::Machine;
 use super::problem::Problem;
 use crate::auth::Scope;
+use crate::diagnostic::Diagnostic;
 use crate::model::{Category, ChannelName, Version, WorkflowName};
+use crate::store::StoreError;
 
 /// What workflows, types and channels there are. Asked on each request, so that a reload shows.
+#[async_trait]
 pub trait Catalog: Send + Sync {
     /// Known types: those that packs declare, and every category of a loaded workflow.
     fn types(&self) -> Vec<Category>;
@@ -24,6 +28,22 @@ pub trait Catalog: Send + Sync {
     fn channels(&self) -> Vec<LoadedChannel>;
 
     fn readiness(&self) -> Readiness;
+
+    /// Reads the files again; a set with an error is refused whole.
+    async fn reload(&self) -> Result<Reload, StoreError>;
+}
+
+/// What reading the files again came to.
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+pub struct Reload {
+    /// `false`: the set has an error, and what was loaded before stays in force.
+    pub reloaded: bool,
+    /// As `nuncio check --format json` prints them; warnings too.
+    #[serde(serialize_with = "listed")]
+    #[schema(value_type = Vec<Object>)]
+    pub problems: Vec<Diagnostic>,
+    /// Unfinished runs that go on with a version that new runs do not begin with.
+    pub runs_on_older_versions: u64,
 }
 
 /// What the capture provider holds (`dev`).
@@ -80,6 +100,16 @@ pub struct LoadedProvider {
 #[derive(Serialize, utoipa::ToSchema)]
 pub struct WorkflowList {
     results: Vec<WorkflowView>,
+    /// Workflows whose files are gone, and whose runs are not.
+    removed: Vec<RemovedWorkflow>,
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct RemovedWorkflow {
+    #[schema(value_type = String)]
+    workflow: WorkflowName,
+    /// Unfinished runs by the version they began with.
+    runs: BTreeMap<String, u64>,
 }
 
 #[derive(Serialize, utoipa::ToSchema)]
@@ -113,7 +143,24 @@ pub async fn workflows(
         workflow,
     };
     let results = api.catalog.workflows().into_iter().map(view).collect();
-    Ok(axum::Json(WorkflowList { results }))
+    let removed = runs.into_iter().map(|(workflow, runs)| RemovedWorkflow { workflow, runs });
+    Ok(axum::Json(WorkflowList { results, removed: removed.collect() }))
+}
+
+#[utoipa::path(
+    post, path = "/v1/workflows/reload", tag = "operation",
+    responses((status = 200, description = "The files were read again, and put in force where no problem is an error", body = Reload)),
+)]
+pub async fn reload(
+    extract::State(api): Api,
+    machine: Machine,
+) -> Result<axum::Json<Reload>, Problem> {
+    machine.needs(Scope::AdminWrite)?;
+    Ok(axum::Json(api.catalog.reload().await?))
+}
+
+fn listed<S: Serializer>(problems: &[Diagnostic], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(problems.iter().map(Diagnostic::to_json))
 }
 
 #[utoipa::path(

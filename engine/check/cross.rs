@@ -1,14 +1,14 @@
 //! What no file shows alone.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::{Catalog, fields};
+use super::{Catalog, cycles, expressions, fields};
 use crate::channel::{ContentKind, Traits};
 use crate::diagnostic::{Diagnostic, Source, did_you_mean};
 use crate::model::ChannelName;
-use crate::workflow::step::Send;
-use crate::workflow::{StepKind, Workflow};
+use crate::workflow::step::{Awaited, Cancel, Route, Send, WaitFor};
+use crate::workflow::{Step, StepKind, Workflow};
 
 pub(super) fn check(
     workflows: &[Arc<Workflow>],
@@ -18,16 +18,25 @@ pub(super) fn check(
     problems: &mut Vec<Diagnostic>,
 ) {
     duplicates(workflows, problems);
+    cycles::check(workflows, problems);
+    let names: BTreeSet<&str> = workflows.iter().map(|workflow| workflow.name.as_str()).collect();
     for workflow in workflows {
         let source = Source::new(Arc::clone(&workflow.path), Arc::clone(&workflow.source));
-        let mut one = One { workflow, source, catalog, channels, templates, problems };
+        let names = &names;
+        let mut one = One { workflow, source, catalog, channels, templates, names, problems };
         one.category();
         one.events();
         for step in workflow.all_steps() {
-            if let StepKind::Send(send) = &step.kind {
-                one.send(send);
+            match &step.kind {
+                StepKind::Send(send) => one.send(send),
+                StepKind::Route(route) => one.route(step, route),
+                StepKind::Cancel(cancel) => one.cancelled(step, cancel),
+                StepKind::Emit(emit) => one.event(&emit.event, step.span.start),
+                StepKind::WaitFor(wait) => one.awaited(step, wait),
+                _ => {}
             }
         }
+        one.named_channels();
         one.expressions();
     }
 }
@@ -50,6 +59,8 @@ struct One<'a, 'p> {
     catalog: &'a Catalog,
     channels: &'a BTreeMap<ChannelName, Traits>,
     templates: &'a [Source],
+    /// Of all workflows.
+    names: &'a BTreeSet<&'a str>,
     problems: &'p mut Vec<Diagnostic>,
 }
 
@@ -69,20 +80,71 @@ impl One<'_, '_> {
         self.problems.push(problem.suggest(category.as_str(), names));
     }
 
-    /// An event that nobody declares, and whose name is nearly a declared one's.
     fn events(&mut self) {
+        let workflow = self.workflow;
+        let all = workflow.on.iter().chain(&workflow.cancel_on).chain(&workflow.restart_on);
+        all.filter(|pattern| !pattern.is_glob()).for_each(|one| self.event(one.as_str(), 0));
+    }
+
+    /// An event that nobody declares, and whose name is nearly a declared one's.
+    fn event(&mut self, name: &str, from: usize) {
         let events = &self.catalog.events;
-        for pattern in &self.workflow.on {
-            let name = pattern.as_str();
-            if pattern.is_glob() || events.is_declared(name) {
-                continue;
+        if events.is_declared(name) {
+            return;
+        }
+        if let Some(near) = did_you_mean(name, events.names()) {
+            let text = self.workflow.source.get(from..).unwrap_or_default();
+            let at = from + text.find(name).unwrap_or_default();
+            let message = format!("no events.yaml declares the event `{name}`");
+            let span = at..at + name.len();
+            let problem = Diagnostic::warning(&self.source, "event.undeclared", span, message);
+            self.problems.push(problem.hint(format!("did you mean `{near}`?")));
+        }
+    }
+
+    fn awaited(&mut self, step: &Step, wait: &WaitFor) {
+        if let Awaited::Event { on, .. } = &wait.awaited {
+            let names = on.iter().filter(|pattern| !pattern.is_glob());
+            names.for_each(|pattern| self.event(pattern.as_str(), step.span.start));
+        }
+    }
+
+    fn cancelled(&mut self, step: &Step, cancel: &Cancel) {
+        let name = cancel.workflow.as_ref().map(|name| name.as_str());
+        if let Some(name) = name.filter(|name| !self.names.contains(name)) {
+            let message = format!("there is no workflow `{name}`");
+            let span = step.span.clone();
+            let problem = Diagnostic::error(&self.source, "workflow.unknown", span, message);
+            self.problems.push(problem.suggest(name, self.names.iter().copied()));
+        }
+    }
+
+    fn named_channels(&mut self) {
+        for (channel, span) in &self.workflow.named_channels {
+            if !channel.is_in_app() && !self.channels.contains_key(channel) {
+                self.unknown_channel(channel, span.clone());
             }
-            if let Some(near) = did_you_mean(name, events.names()) {
-                let at = self.workflow.source.find(name).unwrap_or_default();
-                let message = format!("no events.yaml declares the event `{name}`");
-                let span = at..at + name.len();
-                let problem = Diagnostic::warning(&self.source, "event.undeclared", span, message);
-                self.problems.push(problem.hint(format!("did you mean `{near}`?")));
+        }
+    }
+
+    fn route(&mut self, step: &Step, route: &Route) {
+        for channel in &route.channels {
+            let span = step.span.clone();
+            if !channel.is_in_app() && !self.channels.contains_key(channel) {
+                self.unknown_channel(channel, span);
+            } else if !self
+                .catalog
+                .templates
+                .has(route.template.as_deref().unwrap_or(""), channel.as_str())
+                && self.channels.get(channel).is_none_or(|one| one.kind != ContentKind::Json)
+            {
+                let message = match &route.template {
+                    Some(name) => format!("there is no template `{name}` with a `{channel}.hbs`"),
+                    None => format!("`{channel}` needs a `template`"),
+                };
+                let problem = Diagnostic::error(&self.source, "template.missing", span, message);
+                let name = route.template.as_deref().unwrap_or_default();
+                self.problems.push(problem.suggest(name, self.catalog.templates.names()));
             }
         }
     }
@@ -161,6 +223,6 @@ impl One<'_, '_> {
     }
 
     fn expressions(&mut self) {
-        fields::of_expressions(self.workflow, &self.source, &self.catalog.events, self.problems);
+        expressions::check(self.workflow, &self.source, &self.catalog.events, self.problems);
     }
 }

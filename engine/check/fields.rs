@@ -3,10 +3,10 @@
 use serde_json::Value;
 
 use crate::diagnostic::{Diagnostic, Source, did_you_mean};
-use crate::expression::{Expression, Names};
+use crate::expression::Names;
 use crate::template::Field;
 use crate::workflow::step::Send;
-use crate::workflow::{EventSchemas, StepKind, Who, Workflow};
+use crate::workflow::{EventSchemas, Workflow};
 
 /// Whether data that fits a schema has a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,10 +54,10 @@ impl Given<'_> {
         match path.as_slice() {
             ["event", "data", rest @ ..] if !rest.is_empty() => {
                 let dotted = &field.path;
-                match presence(workflow, events, rest) {
+                match presence(&started_by(workflow, events), events, rest) {
                     Presence::Never => {
                         let message = format!("{} has no field `{dotted}`", subject(workflow));
-                        Some(suggest(error(message), workflow, events, rest))
+                        Some(suggest(error(message), &started_by(workflow, events), events, rest))
                     }
                     Presence::Maybe if !guarded => {
                         let message = format!("`{dotted}` may be missing");
@@ -85,73 +85,10 @@ impl Given<'_> {
     }
 }
 
-/// Every path under `event.data` of a workflow's expressions.
-pub(super) fn of_expressions(
-    workflow: &Workflow,
-    source: &Source,
-    events: &EventSchemas,
-    problems: &mut Vec<Diagnostic>,
-) {
-    for expression in expressions(workflow) {
-        for reference in expression.references() {
-            let path: Vec<&str> = reference.path.iter().map(String::as_str).collect();
-            let ["event", "data", rest @ ..] = path.as_slice() else {
-                continue;
-            };
-            if rest.is_empty() || presence(workflow, events, rest) != Presence::Never {
-                continue;
-            }
-            let at = place(source, expression, &path.join("."));
-            let message = format!("{} has no field `{}`", subject(workflow), path.join("."));
-            let problem = Diagnostic::error(source, "expression.field", at, message);
-            problems.push(suggest(problem, workflow, events, rest));
-        }
-    }
-}
-
-fn expressions(workflow: &Workflow) -> Vec<&Expression> {
-    let mut found: Vec<&Expression> = Vec::new();
-    found.extend(workflow.condition.iter().chain(&workflow.key));
-    found.extend(workflow.priority.iter().filter_map(|rule| rule.condition.as_ref()));
-    for rule in &workflow.recipients {
-        found.extend(&rule.condition);
-        match &rule.who {
-            Who::User(who) | Who::Topic(who) | Who::List(who) | Who::Contact(who) => {
-                found.push(who)
-            }
-            Who::Role(_) | Who::Everyone => {}
-        }
-    }
-    for step in workflow.all_steps() {
-        found.extend(&step.condition);
-        match &step.kind {
-            StepKind::Send(send) => {
-                found.extend(send.condition.iter().chain(&send.to));
-                found.extend(send.data.iter().map(|(_, value)| value));
-            }
-            StepKind::Branch(branch) => {
-                found.extend(branch.arms.iter().filter_map(|arm| arm.condition.as_ref()));
-            }
-            StepKind::Set(variables) => found.extend(variables.0.iter().map(|(_, value)| value)),
-            StepKind::Delay(delay) => found.extend(delay.expressions()),
-            _ => {}
-        }
-    }
-    found
-}
-
-/// Where a path of an expression stands in the file: on the expression's line or below.
-fn place(source: &Source, expression: &Expression, path: &str) -> std::ops::Range<usize> {
-    let line = expression.place().rsplit(':').next().and_then(|line| line.parse().ok());
-    let from = source.offset(line.unwrap_or(1), 1);
-    let found = source.text()[from..].find(path).map(|at| from + at);
-    found.map_or(from..from, |at| at..at + path.len())
-}
-
-/// The best that any event of the workflow can offer.
-fn presence(workflow: &Workflow, events: &EventSchemas, path: &[&str]) -> Presence {
+/// The best that any of these events can offer.
+pub(super) fn presence(names: &[&str], events: &EventSchemas, path: &[&str]) -> Presence {
     let mut best = None;
-    for name in started_by(workflow, events) {
+    for name in names {
         let Some(schema) = events.schema(name) else {
             return Presence::Unknown;
         };
@@ -168,15 +105,8 @@ fn presence(workflow: &Workflow, events: &EventSchemas, path: &[&str]) -> Presen
 }
 
 /// The events that start a workflow, as far as files know them.
-fn started_by<'a>(workflow: &'a Workflow, events: &'a EventSchemas) -> Vec<&'a str> {
-    let mut names = Vec::new();
-    for pattern in &workflow.on {
-        match pattern.is_glob() {
-            true => names.extend(events.names().filter(|name| pattern.matches(name))),
-            false => names.push(pattern.as_str()),
-        }
-    }
-    names
+pub(super) fn started_by<'a>(workflow: &'a Workflow, events: &'a EventSchemas) -> Vec<&'a str> {
+    workflow.on.iter().flat_map(|pattern| events.named_by(pattern)).collect()
 }
 
 fn in_schema(root: &Value, schema: &Value, path: &[&str]) -> Presence {
@@ -216,14 +146,14 @@ fn resolve<'a>(root: &'a Value, schema: &'a Value) -> &'a Value {
     pointer.and_then(|pointer| root.pointer(pointer)).unwrap_or(schema)
 }
 
-fn suggest(
+pub(super) fn suggest(
     problem: Diagnostic,
-    workflow: &Workflow,
+    started_by: &[&str],
     events: &EventSchemas,
     path: &[&str],
 ) -> Diagnostic {
     let mut names: Vec<&str> = Vec::new();
-    for event in started_by(workflow, events) {
+    for event in started_by {
         let Some(root) = events.schema(event) else {
             continue;
         };
@@ -250,7 +180,7 @@ fn suggest(
     }
 }
 
-fn subject(workflow: &Workflow) -> String {
+pub(super) fn subject(workflow: &Workflow) -> String {
     let names: Vec<String> = workflow.on.iter().map(|on| format!("`{on}`")).collect();
     names.join(", ")
 }

@@ -56,23 +56,44 @@ fn is_yaml(end: &str) -> bool {
     end == "yaml" || end == "yml"
 }
 
-fn source(root: &Path, path: &str, problems: &mut Vec<Diagnostic>) -> Option<Source> {
+pub(super) fn source(root: &Path, path: &str, problems: &mut Vec<Diagnostic>) -> Option<Source> {
     let full = root.join(path);
-    let large = fs::metadata(&full).is_ok_and(|found| found.len() > MAX_BYTES);
-    let read = match large {
-        true => Err(format!("the file is larger than {MAX_BYTES} bytes")),
-        false => fs::read(&full).map_err(|error| format!("the file cannot be read: {error}")),
+    let mut refuse = |code, message: String| {
+        problems.push(Diagnostic::of_file(code, path, message));
+        None
     };
-    let text = read.and_then(|bytes| {
-        String::from_utf8(bytes).map_err(|_| "the file is no UTF-8 text".to_owned())
-    });
-    match text {
-        Ok(text) => Some(Source::new(path, text)),
-        Err(message) => {
-            problems.push(Diagnostic::of_file("file.unreadable", path, message));
-            None
-        }
+    if fs::metadata(&full).is_ok_and(|found| found.len() > MAX_BYTES) {
+        return refuse("file.size", format!("the file is larger than {MAX_BYTES} bytes"));
     }
+    match fs::read(&full) {
+        Ok(bytes) => match decoded(path, bytes) {
+            Ok(source) => Some(source),
+            Err(problem) => {
+                problems.push(*problem);
+                None
+            }
+        },
+        Err(error) => refuse("file.unreadable", format!("the file cannot be read: {error}")),
+    }
+}
+
+/// UTF-8 without NUL; a byte order mark is passed over, as editors put it there by themselves.
+fn decoded(path: &str, bytes: Vec<u8>) -> Result<Source, Box<Diagnostic>> {
+    let wrong = |before: &[u8], message: &str| {
+        let read = String::from_utf8_lossy(before);
+        let source = Source::new(path, read.as_ref());
+        let at = read.len();
+        let problem = Diagnostic::error(&source, "file.encoding", at..at, message);
+        Box::new(problem.hint("a text in UTF-8 is expected"))
+    };
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let valid = error.utf8_error().valid_up_to();
+        wrong(&error.as_bytes()[..valid], "the file is no UTF-8 from here on")
+    })?;
+    if let Some(at) = text.find('\0') {
+        return Err(wrong(&text.as_bytes()[..at], "the file holds a NUL character"));
+    }
+    Ok(Source::new(path, text.strip_prefix('\u{feff}').unwrap_or(&text)))
 }
 
 /// The files under a folder, relative to `root` and with forward slashes, sorted.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use tokio::net::TcpListener;
 
-use super::run::{Signals, not_started, serve};
+use super::run::{Signals, not_started, older_runs, serve};
 use super::{Done, Failure, block_on};
 use crate::auth;
 use crate::clock::Clock;
@@ -86,6 +86,7 @@ impl Dev {
         }
         eprint!("{}", super::shown(node.problems()));
         self.welcome(&node, address);
+        older_runs(node.runs_on_older_versions().await.map_err(Failure::service)?);
         let root = node.view().root().to_owned();
         serve(node, signals, Some(files::Watch::new(root, clock))).await
     }
@@ -149,6 +150,7 @@ pub(super) async fn read_again(node: &Node) {
             eprint!("{}", super::shown(&reloaded.problems));
             if reloaded.in_force {
                 eprintln!("read again: {}", reloaded.summary);
+                older_runs(reloaded.runs_on_older_versions);
             } else {
                 eprintln!("the files have errors: what was loaded before stays in force");
             }

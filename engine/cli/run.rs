@@ -48,6 +48,7 @@ impl Run {
                 recovered.released,
                 recovered.unknown
             );
+            older_runs(node.runs_on_older_versions().await.map_err(Failure::service)?);
             serve(node, signals, None).await
         })?
     }
@@ -91,6 +92,13 @@ pub(super) async fn serve(node: Node, mut signals: Signals, mut watch: Option<Wa
     eprintln!("stopping: finishing what goes on");
     node.stop().await;
     Ok(())
+}
+
+/// What a deploy leaves behind; nothing to say where there is none.
+pub(super) fn older_runs(runs: u64) {
+    if runs > 0 {
+        eprintln!("{runs} unfinished runs hold older versions: see `nuncio workflows versions`");
+    }
 }
 
 /// A start that failed, in words; problems of files with their places.

@@ -218,6 +218,13 @@ impl<'a> Builder<'a> {
                     let mark = error.marker();
                     let at = source.offset(mark.line(), mark.col() + 1);
                     self.report("yaml.syntax", at..at, error.info().to_string());
+                    let indented =
+                        |line| source.line(line).trim_start_matches(' ').starts_with('\t');
+                    if (mark.line().saturating_sub(1)..=mark.line()).any(indented)
+                        && let Some(problem) = self.problems.last_mut()
+                    {
+                        problem.hint = Some("YAML is indented with spaces, not tabs".into());
+                    }
                     return None;
                 }
             };

@@ -1,7 +1,5 @@
 use std::fmt::Write;
 
-use serde_json::json;
-
 use super::{Diagnostic, Severity};
 
 /// How diagnostics are printed.
@@ -19,7 +17,7 @@ pub enum Format {
 pub fn render_all(diagnostics: &[Diagnostic], format: Format) -> String {
     match format {
         Format::Json => {
-            let rows: Vec<_> = diagnostics.iter().map(to_json).collect();
+            let rows: Vec<_> = diagnostics.iter().map(Diagnostic::to_json).collect();
             format!("{:#}\n", serde_json::Value::from(rows))
         }
         Format::Text { colour } => {
@@ -56,19 +54,6 @@ pub fn render(diagnostic: &Diagnostic, colour: bool) -> String {
         let _ = writeln!(out, "{gutter} {blue}={reset} {bold}hint{reset}: {hint}");
     }
     out
-}
-
-fn to_json(diagnostic: &Diagnostic) -> serde_json::Value {
-    json!({
-        "code": diagnostic.code,
-        "severity": diagnostic.severity,
-        "message": diagnostic.message,
-        "path": &*diagnostic.path,
-        "line": diagnostic.line,
-        "column": diagnostic.column,
-        "span": [diagnostic.span.start, diagnostic.span.end],
-        "hint": diagnostic.hint,
-    })
 }
 
 fn github(diagnostic: &Diagnostic) -> String {

@@ -25,13 +25,7 @@ pub(super) fn compile(
     place: Arc<str>,
     names: &[&str],
 ) -> Result<Compiled, Vec<Problem>> {
-    if text.len() > MAX_TEXT || brackets(text) > MAX_DEPTH {
-        let code = if text.len() > MAX_TEXT { "expression.size" } else { "expression.depth" };
-        let message = if text.len() > MAX_TEXT {
-            format!("the expression is longer than {MAX_TEXT} bytes")
-        } else {
-            format!("brackets are nested more than {MAX_DEPTH} deep")
-        };
+    if let Some((code, message)) = beyond(text) {
         return Err(vec![Problem::new(code, message, 0..text.len())]);
     }
     let parser = ENVIRONMENT.parser().max_recursion_depth(MAX_PARSER_DEPTH);
@@ -61,6 +55,47 @@ pub(super) fn span_of(text: &str, places: &SourceInfo, id: u64) -> std::ops::Ran
     let byte = |index: usize| text.char_indices().nth(index).map_or(text.len(), |(byte, _)| byte);
     let start = byte(start as usize);
     start..byte(stop as usize + 1).max(start)
+}
+
+/// What is too much before anything is parsed: a chain of operators becomes a tree as deep as it
+/// is long, and a tree is walked by recursion.
+fn beyond(text: &str) -> Option<(&'static str, String)> {
+    if text.len() > MAX_TEXT {
+        return Some((
+            "expression.size",
+            format!("the expression is longer than {MAX_TEXT} bytes"),
+        ));
+    }
+    if brackets(text) > MAX_DEPTH {
+        let message = format!("brackets are nested more than {MAX_DEPTH} deep");
+        return Some(("expression.depth", message));
+    }
+    if operators(text) > MAX_NODES {
+        return Some(("expression.size", format!("more than {MAX_NODES} operators")));
+    }
+    None
+}
+
+/// Operators outside of text: each is a node at least.
+fn operators(text: &str) -> usize {
+    let mut count = 0;
+    let mut quote = None;
+    let mut before = ' ';
+    for character in text.chars() {
+        match quote {
+            Some(open) if character == open && before != '\\' => quote = None,
+            Some(_) => {}
+            None if matches!(character, '"' | '\'') => quote = Some(character),
+            None => {
+                let sign = |c: char| matches!(c, '=' | '<' | '>' | '&' | '|');
+                let alone =
+                    matches!(character, '+' | '-' | '*' | '/' | '%' | '.' | '[' | '?' | '!');
+                count += usize::from(alone || (sign(character) && !sign(before)));
+            }
+        }
+        before = character;
+    }
+    count + text.split_whitespace().filter(|word| *word == "in").count()
 }
 
 fn brackets(text: &str) -> usize {

@@ -184,3 +184,17 @@ proptest! {
         let _ = Expression::compile(&text, "w.yaml:1", Names::STEP);
     }
 }
+
+#[test]
+fn a_long_chain_is_refused_before_it_is_a_deep_tree() {
+    for link in ["1+", "1 in ", "a.", "true ? 1 : ", "!", "-", "x[0] == "] {
+        let refused = |length: usize| {
+            let text = format!("{}a", link.repeat(length));
+            Expression::compile(&text, "w.yaml:1", Names::STEP).unwrap_err()
+        };
+        assert!(!refused(200).is_empty());
+        assert_eq!(refused(1_400)[0].code, "expression.size", "{link}");
+    }
+    let text = format!("'{}' == 'a'", "+.[".repeat(1_000));
+    Expression::compile(&text, "w.yaml:1", Names::STEP).unwrap();
+}

@@ -2,11 +2,11 @@ use std::sync::Arc;
 
 use super::seal;
 use super::view::View;
-use crate::check;
+use crate::check::{self, Catalog};
 use crate::diagnostic::Diagnostic;
 use crate::pipeline::Pipeline;
 use crate::seal::Sealer;
-use crate::store::StoreError;
+use crate::store::{Store, StoreError};
 
 /// What reading the files again came to.
 #[derive(Debug)]
@@ -16,11 +16,13 @@ pub struct Reloaded {
     pub problems: Vec<Diagnostic>,
     /// For a reader: `12 workflows, 30 templates`.
     pub summary: String,
+    /// Unfinished runs that go on with a version that is not, or no longer, in force.
+    pub runs_on_older_versions: u64,
 }
 
 pub(super) async fn reload(
-    pipeline: &Arc<Pipeline>,
-    view: &Arc<View>,
+    pipeline: &Pipeline,
+    view: &View,
     sealer: &Sealer,
 ) -> Result<Reloaded, StoreError> {
     let loaded = seal::protected(check::load(view.root(), &view.traits()), sealer);
@@ -32,5 +34,19 @@ pub(super) async fn reload(
         }
         None => false,
     };
-    Ok(Reloaded { in_force, problems: loaded.diagnostics, summary })
+    let runs_on_older_versions = older_runs(&**pipeline.store(), &pipeline.catalog()).await?;
+    tracing::info!(in_force, runs_on_older_versions, "workflows read again");
+    Ok(Reloaded { in_force, problems: loaded.diagnostics, summary, runs_on_older_versions })
+}
+
+/// How many unfinished runs hold a version that new runs do not begin with.
+pub(super) async fn older_runs(
+    store: &dyn Store,
+    catalog: &Arc<Catalog>,
+) -> Result<u64, StoreError> {
+    let held = store.versions_in_use().await?.into_iter();
+    let older = held.filter(|(name, version, _)| {
+        catalog.workflows.get(name.as_str()).is_none_or(|current| current.version != *version)
+    });
+    Ok(older.map(|(_, _, runs)| runs).sum())
 }

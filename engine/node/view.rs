@@ -5,14 +5,19 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use async_trait::async_trait;
 use serde_json::Value;
 
 use super::channels::Channels;
-use crate::api::{Catalog, LoadedChannel, LoadedProvider, LoadedWorkflow, Outbox, Readiness};
+use crate::api::{
+    Catalog, LoadedChannel, LoadedProvider, LoadedWorkflow, Outbox, Readiness, Reload,
+};
 use crate::channel::Traits;
 use crate::channel::capture::Capture;
 use crate::model::{Category, ChannelName, ProviderName};
 use crate::pipeline::Pipeline;
+use crate::seal::Sealer;
+use crate::store::StoreError;
 
 const STARTING: u8 = 0;
 const READY: u8 = 1;
@@ -24,6 +29,7 @@ pub struct View {
     about: Vec<LoadedProvider>,
     root: PathBuf,
     pipeline: OnceLock<Arc<Pipeline>>,
+    sealer: OnceLock<Sealer>,
     state: AtomicU8,
 }
 
@@ -46,12 +52,14 @@ impl View {
             about,
             root,
             pipeline: OnceLock::new(),
+            sealer: OnceLock::new(),
             state: AtomicU8::new(STARTING),
         })
     }
 
-    pub(super) fn follow(&self, pipeline: &Arc<Pipeline>) {
+    pub(super) fn follow(&self, pipeline: &Arc<Pipeline>, sealer: &Sealer) {
         // Called once, at the start.
+        let _ = self.sealer.set(sealer.clone());
         let _ = self.pipeline.set(pipeline.clone());
     }
 
@@ -87,7 +95,20 @@ impl View {
     }
 }
 
+#[async_trait]
 impl Catalog for View {
+    async fn reload(&self) -> Result<Reload, StoreError> {
+        let (Some(pipeline), Some(sealer)) = (self.pipeline.get(), self.sealer.get()) else {
+            return Err(StoreError::Closed);
+        };
+        let done = super::reload::reload(pipeline, self, sealer).await?;
+        Ok(Reload {
+            reloaded: done.in_force,
+            problems: done.problems,
+            runs_on_older_versions: done.runs_on_older_versions,
+        })
+    }
+
     fn types(&self) -> Vec<Category> {
         let categories = self.pipeline.get().map(|pipeline| pipeline.catalog().categories());
         categories.into_iter().flatten().collect()

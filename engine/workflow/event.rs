@@ -4,6 +4,7 @@ use std::sync::Arc;
 use jsonschema::Validator;
 use serde_json::Value;
 
+use super::Pattern;
 use crate::diagnostic::{Diagnostic, Document, Kind, Node, Source};
 
 /// The events that packs declare, with the JSON Schemas of their data.
@@ -33,6 +34,14 @@ impl EventSchemas {
     /// By name.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
+    }
+
+    /// The events that a pattern names, as far as files know them: a glob's are the declared ones.
+    pub fn named_by<'a>(&'a self, pattern: &'a Pattern) -> Vec<&'a str> {
+        match pattern.is_glob() {
+            true => self.names().filter(|name| pattern.matches(name)).collect(),
+            false => vec![pattern.as_str()],
+        }
     }
 
     pub fn schema(&self, event: &str) -> Option<&Value> {

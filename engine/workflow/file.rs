@@ -1,9 +1,10 @@
 //! The file as written, field by field.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use super::reader::{Fields, Reader};
-use super::{Dedupe, Pattern, PriorityRule, Required, Workflow, recipient, step};
+use super::{Dedupe, PriorityRule, Required, Workflow, language, recipient, step};
 use crate::diagnostic::{Diagnostic, Document, Kind, Node, Source};
 use crate::expression::Names;
 use crate::model::{Category, ChannelName, Priority, WorkflowName};
@@ -32,10 +33,10 @@ pub fn compile(source: &Source) -> (Option<Workflow>, Vec<Diagnostic>) {
 }
 
 fn read(reader: &Reader<'_>, root: &Node) -> Option<Workflow> {
-    let mut fields = reader.fields(root, "a workflow")?;
+    let mut fields = reader.fields(root, &language::WORKFLOW)?;
     let name = name(reader, &mut fields);
     let on = match fields.need("on") {
-        Some(node) => patterns(reader, node, "on"),
+        Some(node) => reader.patterns(node, "on"),
         None => Vec::new(),
     };
     let condition = fields.expression("if", Names::EVENT);
@@ -44,8 +45,8 @@ fn read(reader: &Reader<'_>, root: &Node) -> Option<Workflow> {
     let critical = fields.flag("critical");
     let sensitive = fields.flag("sensitive");
     let key = fields.expression("key", Names::EVENT);
-    let cancel_on = fields.take("cancel_on").map(|node| patterns(reader, node, "cancel_on"));
-    let restart_on = fields.take("restart_on").map(|node| patterns(reader, node, "restart_on"));
+    let cancel_on = fields.take("cancel_on").map(|node| reader.patterns(node, "cancel_on"));
+    let restart_on = fields.take("restart_on").map(|node| reader.patterns(node, "restart_on"));
     for what in ["cancel_on", "restart_on"] {
         if let (Some(node), None) = (root.get(what), root.get("key")) {
             let message = format!("`{what}` stops the runs of a `key`, and there is none");
@@ -55,9 +56,11 @@ fn read(reader: &Reader<'_>, root: &Node) -> Option<Workflow> {
         }
     }
     let dedupe = fields.take("dedupe").and_then(|node| dedupe(reader, node));
-    let required = fields.take("required").map_or(Required::None, |node| required(reader, node));
-    let defaults =
-        fields.take("defaults").map_or_else(BTreeMap::new, |node| defaults(reader, node));
+    let required_node = fields.take("required");
+    let required = required_node.map_or(Required::None, |node| required(reader, node));
+    let defaults_node = fields.take("defaults");
+    let defaults = defaults_node.map_or_else(BTreeMap::new, |node| defaults(reader, node));
+    let named_channels = named_channels(reader, required_node, defaults_node);
     let expires = fields.span("expires");
     let recipients =
         fields.take("recipients").map_or_else(Vec::new, |node| recipient::read(reader, node));
@@ -93,6 +96,7 @@ fn read(reader: &Reader<'_>, root: &Node) -> Option<Workflow> {
         recipients,
         steps,
         category_span,
+        named_channels,
     };
     let named = root.get("recipients");
     let for_nobody = named.is_none_or(|node| reader.one_or_more(node).is_empty());
@@ -112,19 +116,6 @@ fn name(reader: &Reader<'_>, fields: &mut Fields<'_, '_>) -> Option<WorkflowName
         reader.push(problem.hint(format!("the two must be the same: `workflow: {stem}`")));
     }
     Some(WorkflowName::from(name))
-}
-
-fn patterns(reader: &Reader<'_>, node: &Node, what: &str) -> Vec<Pattern> {
-    let read = |item: &Node| {
-        let text = reader.text(item, what)?;
-        let pattern = Pattern::parse(&text);
-        if pattern.is_none() {
-            let message = format!("`{text}` is no event's name");
-            reader.error("event.name", item.span.clone(), message);
-        }
-        pattern
-    };
-    reader.one_or_more(node).iter().filter_map(read).collect()
 }
 
 /// One word, or a list of `word: expression` whose last may be a word alone.
@@ -156,7 +147,7 @@ fn priorities(reader: &Reader<'_>, node: &Node) -> Vec<PriorityRule> {
 }
 
 fn dedupe(reader: &Reader<'_>, node: &Node) -> Option<Dedupe> {
-    let mut fields = reader.fields(node, "dedupe")?;
+    let mut fields = reader.fields(node, &language::DEDUPE)?;
     let key = fields.need("key").and_then(|node| reader.expression(node, "key", Names::RECIPIENT));
     let window = fields.need("window").and_then(|node| reader.span(node, "window"));
     fields.finish();
@@ -173,6 +164,23 @@ fn required(reader: &Reader<'_>, node: &Node) -> Required {
             Required::Channels(names.map(ChannelName::from).collect())
         }
     }
+}
+
+/// For the check across files.
+fn named_channels(
+    reader: &Reader<'_>,
+    required: Option<&Node>,
+    defaults: Option<&Node>,
+) -> Vec<(ChannelName, Range<usize>)> {
+    let required = required.filter(|node| node.to_json().as_bool().is_none());
+    let listed = required.map_or(&[][..], |node| reader.one_or_more(node)).iter();
+    let keys = match defaults.map(|node| &node.kind) {
+        Some(Kind::Map(entries)) => entries.as_slice(),
+        _ => &[],
+    };
+    let nodes = listed.chain(keys.iter().map(|(key, _)| key));
+    let named = |node: &Node| Some((ChannelName::from(node.as_text()?), node.span.clone()));
+    nodes.filter_map(named).collect()
 }
 
 fn defaults(reader: &Reader<'_>, node: &Node) -> BTreeMap<ChannelName, bool> {

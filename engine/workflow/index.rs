@@ -1,20 +1,19 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::{Pattern, Workflow};
+use super::Workflow;
+use super::patterns::Patterns;
 use crate::model::Category;
 
 /// The loaded workflows, found by the events that start them.
 #[derive(Clone, Debug, Default)]
 pub struct Set {
     by_name: HashMap<String, Arc<Workflow>>,
-    /// By exact event name.
-    exact: HashMap<String, Vec<Arc<Workflow>>>,
-    /// Those with a glob, asked one by one.
-    globs: Vec<Arc<Workflow>>,
-    /// Those with something that stops their runs, by exact event name; and those with a glob.
-    stopped: HashMap<String, Vec<Arc<Workflow>>>,
-    stopped_by_glob: Vec<Arc<Workflow>>,
+    /// In the order of their names.
+    all: Vec<Arc<Workflow>>,
+    /// Places in `all`.
+    started: Patterns<usize>,
+    stopped: Patterns<usize>,
     /// Those that say `sensitive`.
     sensitive: Vec<Arc<Workflow>>,
 }
@@ -25,34 +24,31 @@ impl Set {
         workflows.sort_by(|a, b| a.name.cmp(&b.name));
         workflows.dedup_by(|a, b| a.name == b.name);
         let mut set = Self::default();
-        for workflow in workflows {
-            enter(&mut set.exact, &mut set.globs, &workflow, workflow.starters());
-            enter(&mut set.stopped, &mut set.stopped_by_glob, &workflow, workflow.stoppers());
-            if workflow.sensitive {
-                set.sensitive.push(Arc::clone(&workflow));
+        for (index, workflow) in workflows.iter().enumerate() {
+            for pattern in workflow.starters() {
+                set.started.insert(pattern, index);
             }
-            set.by_name.insert(workflow.name.as_str().to_owned(), workflow);
+            for pattern in workflow.stoppers() {
+                set.stopped.insert(pattern, index);
+            }
+            if workflow.sensitive {
+                set.sensitive.push(Arc::clone(workflow));
+            }
+            set.by_name.insert(workflow.name.as_str().to_owned(), Arc::clone(workflow));
         }
+        set.all = workflows;
         set
     }
 
-    /// The workflows that an event starts: those that name it first, then those with a glob.
+    /// The workflows that an event starts, each once: those that name it first, then those with a
+    /// glob. The time does not grow with the workflows that it does not start.
     pub fn matching<'a>(&'a self, event: &'a str) -> impl Iterator<Item = &'a Arc<Workflow>> {
-        let named = self.exact.get(event).map_or(&[][..], Vec::as_slice);
-        let globs = self.globs.iter().filter(move |workflow| {
-            workflow.starts_on(event) && !workflow.starters().any(|on| on.as_str() == event)
-        });
-        named.iter().chain(globs)
+        self.found(&self.started, event)
     }
 
     /// The workflows whose runs of the event's key it stops.
     pub fn stopped_by<'a>(&'a self, event: &'a str) -> impl Iterator<Item = &'a Arc<Workflow>> {
-        let named = self.stopped.get(event).map_or(&[][..], Vec::as_slice);
-        let globs = self.stopped_by_glob.iter().filter(move |workflow| {
-            workflow.stoppers().any(|on| on.matches(event))
-                && !workflow.stoppers().any(|on| on.as_str() == event)
-        });
-        named.iter().chain(globs)
+        self.found(&self.stopped, event)
     }
 
     /// Whether a sensitive workflow starts, stops, or waits by an event of this name.
@@ -65,44 +61,40 @@ impl Set {
         &self.sensitive
     }
 
+    fn found<'a>(
+        &'a self,
+        patterns: &Patterns<usize>,
+        event: &str,
+    ) -> impl Iterator<Item = &'a Arc<Workflow>> + use<'a> {
+        let mut named = patterns.named(event).to_vec();
+        named.dedup();
+        let mut globs = patterns.globs(event);
+        globs.sort_unstable();
+        globs.dedup();
+        // In the order in which they were put in.
+        globs.retain(|index| named.binary_search(index).is_err());
+        named.into_iter().chain(globs).filter_map(|index| self.all.get(index))
+    }
+
     pub fn get(&self, name: &str) -> Option<&Arc<Workflow>> {
         self.by_name.get(name)
     }
 
     /// By name.
     pub fn all(&self) -> Vec<&Arc<Workflow>> {
-        let mut all: Vec<_> = self.by_name.values().collect();
-        all.sort_by(|a, b| a.name.cmp(&b.name));
-        all
+        self.all.iter().collect()
     }
 
     pub fn len(&self) -> usize {
-        self.by_name.len()
+        self.all.len()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.by_name.is_empty()
+        self.all.is_empty()
     }
 
     /// Every category that a workflow uses.
     pub fn categories(&self) -> BTreeSet<Category> {
-        self.by_name.values().map(|workflow| workflow.category.clone()).collect()
-    }
-}
-
-fn enter<'w>(
-    exact: &mut HashMap<String, Vec<Arc<Workflow>>>,
-    globs: &mut Vec<Arc<Workflow>>,
-    workflow: &'w Arc<Workflow>,
-    patterns: impl Iterator<Item = &'w Pattern> + Clone,
-) {
-    for pattern in patterns.clone().filter(|pattern| !pattern.is_glob()) {
-        let entered = exact.entry(pattern.as_str().to_owned()).or_default();
-        if !entered.iter().any(|other| other.name == workflow.name) {
-            entered.push(Arc::clone(workflow));
-        }
-    }
-    if patterns.clone().any(Pattern::is_glob) {
-        globs.push(Arc::clone(workflow));
+        self.all.iter().map(|workflow| workflow.category.clone()).collect()
     }
 }

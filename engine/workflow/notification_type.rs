@@ -1,3 +1,4 @@
+use super::language;
 use super::reader::Reader;
 use crate::diagnostic::{Diagnostic, Document, Kind, Source};
 use crate::model::Category;
@@ -22,7 +23,7 @@ pub fn read_types(source: &Source) -> (Vec<NotificationType>, Vec<Diagnostic>) {
     for item in reader.items(root, "types.yaml") {
         let (name, marketing) = match &item.kind {
             Kind::Map(_) => {
-                let Some(mut fields) = reader.fields(item, "a type") else {
+                let Some(mut fields) = reader.fields(item, &language::TYPE) else {
                     continue;
                 };
                 let name = fields.need("name").and_then(|node| reader.text(node, "name"));

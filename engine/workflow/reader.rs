@@ -3,9 +3,16 @@
 use std::cell::RefCell;
 use std::ops::Range;
 
+use super::Pattern;
+use super::language::{self, Construct};
 use crate::diagnostic::{Diagnostic, Kind, Node, Source};
 use crate::expression::Expression;
 use crate::model::Span;
+
+/// Items of one list.
+const MAX_ITEMS: usize = 1_000;
+/// What is longer than ten years was meant otherwise.
+const MAX_SPAN: Span = Span::seconds(3_653 * 24 * 60 * 60);
 
 /// One file being read, with its problems so far.
 pub(super) struct Reader<'a> {
@@ -16,10 +23,73 @@ pub(super) struct Reader<'a> {
 /// A map's fields, taken one by one; what nobody took is unknown.
 pub(super) struct Fields<'r, 'a> {
     pub(super) reader: &'r Reader<'a>,
-    what: &'static str,
-    entries: Vec<&'r (Node, Node)>,
+    known: Known,
+    entries: Vec<Entry<'r>>,
     asked: Vec<&'static str>,
+    /// What holds the fields is no map, which has been said: so nothing is missing.
+    broken: bool,
     pub(super) span: Range<usize>,
+}
+
+#[derive(Clone, Copy)]
+struct Entry<'r> {
+    key: &'r Node,
+    value: &'r Node,
+    /// In the map behind a step's word, where only the kind's own fields stand.
+    inside: bool,
+}
+
+/// Which keys a map may have.
+#[derive(Clone, Copy)]
+pub(super) enum Known {
+    /// Those that are asked for, of what is called so.
+    Asked(&'static str),
+    Fields(&'static Construct),
+    Step(&'static Construct),
+}
+
+impl From<&'static str> for Known {
+    fn from(noun: &'static str) -> Self {
+        Self::Asked(noun)
+    }
+}
+
+impl From<&'static Construct> for Known {
+    fn from(construct: &'static Construct) -> Self {
+        Self::Fields(construct)
+    }
+}
+
+impl Known {
+    fn noun(self) -> &'static str {
+        match self {
+            Self::Asked(noun) => noun,
+            Self::Fields(construct) | Self::Step(construct) => construct.noun,
+        }
+    }
+
+    fn names(self, inside: bool, asked: &[&'static str]) -> Vec<&'static str> {
+        match self {
+            Self::Asked(_) => asked.to_vec(),
+            Self::Fields(construct) => construct.names().collect(),
+            Self::Step(step) if inside => step.names().collect(),
+            Self::Step(step) => {
+                step.names().chain([step.name]).chain(language::STEP.names()).collect()
+            }
+        }
+    }
+
+    /// Whether a map has a field of this name, whatever is asked for.
+    fn has(self, name: &str, inside: bool) -> bool {
+        match self {
+            Self::Asked(_) => true,
+            Self::Fields(construct) => construct.field(name).is_some(),
+            Self::Step(step) => {
+                let beside = name == step.name || language::STEP.field(name).is_some();
+                step.field(name).is_some() || (beside && !inside)
+            }
+        }
+    }
 }
 
 impl<'a> Reader<'a> {
@@ -43,21 +113,22 @@ impl<'a> Reader<'a> {
     pub(super) fn fields<'r>(
         &'r self,
         node: &'r Node,
-        what: &'static str,
+        known: impl Into<Known>,
     ) -> Option<Fields<'r, 'a>> {
-        match &node.kind {
-            Kind::Map(entries) => Some(Fields {
-                reader: self,
-                what,
-                entries: entries.iter().collect(),
-                asked: Vec::new(),
-                span: node.span.clone(),
-            }),
-            _ => {
-                self.wrong(node, what, "a map");
-                None
-            }
-        }
+        let known = known.into();
+        let Kind::Map(entries) = &node.kind else {
+            self.wrong(node, known.noun(), "a map");
+            return None;
+        };
+        let entry = |(key, value): &'r (Node, Node)| Entry { key, value, inside: false };
+        Some(Fields {
+            reader: self,
+            known,
+            entries: entries.iter().map(entry).collect(),
+            asked: Vec::new(),
+            broken: false,
+            span: node.span.clone(),
+        })
     }
 
     pub(super) fn wrong(&self, node: &Node, what: &str, wanted: &str) {
@@ -67,7 +138,7 @@ impl<'a> Reader<'a> {
 
     pub(super) fn items<'r>(&self, node: &'r Node, what: &str) -> &'r [Node] {
         match &node.kind {
-            Kind::List(items) => items,
+            Kind::List(items) => self.bounded(node, items),
             _ => {
                 self.wrong(node, what, "a list");
                 &[]
@@ -78,8 +149,19 @@ impl<'a> Reader<'a> {
     /// A list's items, or the one value that stands for a list of one.
     pub(super) fn one_or_more<'r>(&self, node: &'r Node) -> &'r [Node] {
         match &node.kind {
-            Kind::List(items) => items,
+            Kind::List(items) => self.bounded(node, items),
             _ => std::slice::from_ref(node),
+        }
+    }
+
+    fn bounded<'r>(&self, node: &Node, items: &'r [Node]) -> &'r [Node] {
+        match items.get(..MAX_ITEMS) {
+            Some(first) if items.len() > MAX_ITEMS => {
+                let message = format!("a list of {}; at most {MAX_ITEMS}", items.len());
+                self.error("list.long", node.span.start..node.span.start, message);
+                first
+            }
+            _ => items,
         }
     }
 
@@ -102,23 +184,61 @@ impl<'a> Reader<'a> {
         found
     }
 
+    /// A length of time, at least a little of it.
     pub(super) fn span(&self, node: &Node, what: &str) -> Option<Span> {
+        let span = self.span_or_zero(node, what)?;
+        if span == Span::default() {
+            let message = format!("`{what}` is no time at all");
+            self.error("duration.zero", node.span.clone(), message);
+            return None;
+        }
+        Some(span)
+    }
+
+    pub(super) fn span_or_zero(&self, node: &Node, what: &str) -> Option<Span> {
         let text = self.text(node, what)?;
+        let refuse = |code, message: String| {
+            self.error(code, node.span.clone(), message);
+            None
+        };
         match text.parse() {
-            Ok(span) => Some(span),
-            Err(error) => {
-                self.error("duration.syntax", node.span.clone(), format!("{error}"));
-                None
+            Ok(span) if span > MAX_SPAN => {
+                refuse("duration.long", format!("`{text}` is longer than ten years"))
             }
+            Ok(span) => Some(span),
+            Err(_) if text.starts_with('-') => {
+                refuse("duration.negative", format!("`{text}` is less than no time"))
+            }
+            Err(error) => refuse("duration.syntax", error.to_string()),
         }
     }
 
+    /// A whole number from 1.
     pub(super) fn count(&self, node: &Node, what: &str) -> Option<u64> {
         let found = node.to_json().as_u64();
-        if found.is_none() {
-            self.wrong(node, what, "a whole number");
+        match found {
+            None => self.wrong(node, what, "a whole number"),
+            Some(0) => {
+                let message = format!("`{what}` is at least 1");
+                self.error("count.zero", node.span.clone(), message);
+            }
+            Some(_) => {}
         }
-        found
+        found.filter(|count| *count > 0)
+    }
+
+    /// Names of events, or globs.
+    pub(super) fn patterns(&self, node: &Node, what: &str) -> Vec<Pattern> {
+        let read = |item: &Node| {
+            let text = self.text(item, what)?;
+            let pattern = Pattern::parse(&text);
+            if pattern.is_none() {
+                let message = format!("`{text}` is no event's name");
+                self.error("event.name", item.span.clone(), message);
+            }
+            pattern
+        };
+        self.one_or_more(node).iter().filter_map(read).collect()
     }
 
     /// One of some words.
@@ -169,12 +289,26 @@ impl<'a> Reader<'a> {
 }
 
 impl<'r, 'a> Fields<'r, 'a> {
-    /// Adds a further map's fields: a step's, beside those inside its kind.
+    /// Adds the fields of the map behind a step's word. Nothing there: they stand beside it.
     pub(super) fn join(mut self, other: &'r Node) -> Self {
-        if let Kind::Map(entries) = &other.kind {
-            self.entries.extend(entries);
+        match &other.kind {
+            Kind::Map(entries) => {
+                let entry = |(key, value): &'r (Node, Node)| Entry { key, value, inside: true };
+                self.entries.extend(entries.iter().map(entry));
+            }
+            _ if other.is_null() => {}
+            _ => {
+                self.reader.wrong(other, self.known.noun(), "a map");
+                self.broken = true;
+            }
         }
         self
+    }
+
+    /// Whether a key is there; a null is as good as absent.
+    pub(super) fn has(&self, key: &str) -> bool {
+        let mut found = self.entries.iter().filter(|entry| entry.key.as_text() == Some(key));
+        self.broken || found.any(|entry| !entry.value.is_null())
     }
 
     /// The value of a key, which is known from now on. A null is as good as absent.
@@ -184,12 +318,21 @@ impl<'r, 'a> Fields<'r, 'a> {
 
     /// Like [`Self::take`], but a null is given.
     pub(super) fn take_written(&mut self, key: &'static str) -> Option<&'r Node> {
+        debug_assert!(
+            self.known.has(key, false),
+            "`{key}` of {} is missing in workflow/language",
+            self.known.noun()
+        );
         self.asked.push(key);
-        let mut found = self.entries.iter().filter(|(k, _)| k.as_text() == Some(key));
-        let first = found.next().map(|(_, value)| value);
-        if let Some((again, _)) = found.next() {
+        // Inside, `id`, `if` and the like would be no field of the step's kind: `finish` says so.
+        let own = |entry: &&Entry<'_>| {
+            entry.key.as_text() == Some(key) && self.known.has(key, entry.inside)
+        };
+        let mut found = self.entries.iter().filter(own);
+        let first = found.next().map(|entry| entry.value);
+        if let Some(again) = found.next() {
             let message = format!("`{key}` is here twice");
-            self.reader.error("yaml.duplicate_key", again.span.clone(), message);
+            self.reader.error("yaml.duplicate_key", again.key.span.clone(), message);
         }
         first
     }
@@ -197,8 +340,8 @@ impl<'r, 'a> Fields<'r, 'a> {
     /// Like [`Self::take`]; its absence is a problem.
     pub(super) fn need(&mut self, key: &'static str) -> Option<&'r Node> {
         let found = self.take(key);
-        if found.is_none() {
-            let message = format!("{} needs `{key}`", self.what);
+        if found.is_none() && !self.broken {
+            let message = format!("{} needs `{key}`", self.known.noun());
             let start = self.span.start;
             self.reader.error("yaml.missing", start..start, message);
         }
@@ -257,20 +400,25 @@ impl<'r, 'a> Fields<'r, 'a> {
         }
     }
 
-    /// Every key that nobody asked for is an error.
+    /// Every key that is not known is an error.
     pub(super) fn finish(self) {
-        for (key, _) in &self.entries {
-            let Some(name) = key.as_text().filter(|name| !self.asked.contains(name)) else {
+        for Entry { key, inside, .. } in &self.entries {
+            let known = self.known.names(*inside, &self.asked);
+            let Some(name) = key.as_text().filter(|name| !known.contains(name)) else {
                 continue;
             };
-            let message = format!("{} has no field `{name}`", self.what);
+            let message = format!("{} has no field `{name}`", self.known.noun());
             let problem = Diagnostic::error(
                 self.reader.source,
                 "yaml.unknown_key",
                 key.span.clone(),
                 message,
             );
-            self.reader.push(problem.suggest(name, self.asked.iter().copied()));
+            let elsewhere = *inside && language::STEP.field(name).is_some();
+            self.reader.push(match elsewhere {
+                true => problem.hint(format!("`{name}` stands beside the step's word, not in it")),
+                false => problem.suggest(name, known),
+            });
         }
     }
 }

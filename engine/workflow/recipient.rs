@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use super::language;
 use super::reader::Reader;
 use crate::diagnostic::Node;
 use crate::expression::{Expression, Names};
@@ -37,7 +38,7 @@ pub(super) fn read(reader: &Reader<'_>, node: &Node) -> Vec<RecipientRule> {
 }
 
 fn rule(reader: &Reader<'_>, node: &Node) -> Option<RecipientRule> {
-    let mut fields = reader.fields(node, "a recipient")?;
+    let mut fields = reader.fields(node, &language::RECIPIENT)?;
     let place = reader.source.place(node.span.start);
     let role = fields.text("as").unwrap_or_default();
     let condition = fields.expression("if", Names::RECIPIENT);

@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use super::language;
 use super::reader::Reader;
 use crate::diagnostic::{Diagnostic, Document, Source};
 use crate::expression::{Expression, Names};
@@ -36,7 +37,7 @@ pub fn read_routes(source: &Source) -> (Vec<Route>, Vec<Diagnostic>) {
     let reader = Reader::new(source);
     let mut routes = Vec::new();
     for item in reader.items(&document.root, "routes.yaml") {
-        let Some(mut fields) = reader.fields(item, "a route") else {
+        let Some(mut fields) = reader.fields(item, &language::ROUTE) else {
             continue;
         };
         let path = fields.need("path").and_then(|node| reader.text(node, "path"));

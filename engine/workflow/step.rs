@@ -1,5 +1,6 @@
 //! A workflow's steps. A kind of step is one file here and a variant of [`StepKind`].
 
+mod asks;
 mod batch;
 mod branch;
 mod cancel;
@@ -35,8 +36,8 @@ pub use stop::Stop;
 pub use throttle::{Excess, Throttle};
 pub use wait_for::{Awaited, Next, WaitFor};
 
-use super::reader::{Fields, Reader};
-use super::{Workflow, reader};
+use super::reader::{Fields, Known, Reader};
+use super::{Workflow, language, reader};
 use crate::diagnostic::{Diagnostic, Kind, Node};
 use crate::expression::{Expression, Names};
 use crate::model::StepPath;
@@ -90,11 +91,6 @@ pub enum StepKind {
     Set(Variables),
     Stop(Stop),
 }
-
-const WORDS: [&str; 15] = [
-    "send", "publish", "route", "delay", "schedule", "batch", "digest", "throttle", "wait_for",
-    "branch", "fetch", "emit", "cancel", "set", "stop",
-];
 
 impl StepKind {
     /// As a file writes it.
@@ -191,7 +187,7 @@ fn read_one(reader: &Reader<'_>, node: &Node, path: String) -> Option<Step> {
         return None;
     };
     let mut kinds =
-        entries.iter().filter(|(key, _)| key.as_text().is_some_and(|key| WORDS.contains(&key)));
+        entries.iter().filter(|(key, _)| key.as_text().and_then(language::step).is_some());
     let Some((key, value)) = kinds.next() else {
         no_kind(reader, node, entries);
         return None;
@@ -203,7 +199,7 @@ fn read_one(reader: &Reader<'_>, node: &Node, path: String) -> Option<Step> {
         let message = format!("a step is one thing, not `{word}` and more");
         reader.error("step.kind", other.span.clone(), message);
     }
-    let mut fields = reader.fields(node, noun(word))?;
+    let mut fields = reader.fields(node, Known::Step(language::step(word)?))?;
     let id = fields.text("id");
     let condition = fields.expression("if", Names::STEP);
     let on_error = fields.word(
@@ -251,31 +247,10 @@ fn kind(
     Some((kind?, condition))
 }
 
-/// `send` as `a send step`, for messages.
-fn noun(word: &str) -> &'static str {
-    match word {
-        "send" => "a `send` step",
-        "publish" => "a `publish` step",
-        "route" => "a `route` step",
-        "delay" => "a `delay` step",
-        "schedule" => "a `schedule` step",
-        "batch" => "a `batch` step",
-        "digest" => "a `digest` step",
-        "throttle" => "a `throttle` step",
-        "wait_for" => "a `wait_for` step",
-        "branch" => "a `branch` step",
-        "fetch" => "a `fetch` step",
-        "emit" => "an `emit` step",
-        "cancel" => "a `cancel` step",
-        "set" => "a `set` step",
-        _ => "a `stop` step",
-    }
-}
-
 fn no_kind(reader: &Reader<'_>, node: &Node, entries: &[(Node, Node)]) {
     let near = entries.iter().find_map(|(key, _)| {
         let text = key.as_text()?;
-        Some((key, crate::diagnostic::did_you_mean(text, WORDS)?))
+        Some((key, crate::diagnostic::did_you_mean(text, language::step_words())?))
     });
     let message = "a step says what it does: `send`, `delay`, `branch` …";
     let problem = match near {
@@ -285,8 +260,9 @@ fn no_kind(reader: &Reader<'_>, node: &Node, entries: &[(Node, Node)]) {
         }
         None => {
             let start = node.span.start;
+            let words: Vec<&str> = language::step_words().collect();
             Diagnostic::error(reader.source, "step.kind", start..start, message)
-                .hint(format!("one of `{}`", WORDS.join("`, `")))
+                .hint(format!("one of `{}`", words.join("`, `")))
         }
     };
     reader.push(problem);

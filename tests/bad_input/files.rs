@@ -76,12 +76,13 @@ category: system
 recipients:
   - user: event.data.who
 steps:
-  - emit: { event: circle.turned, data: event.data }
+  - emit: { event: circle.turned, data: { who: event.data.who } }
 ";
     let installation = shop().file("workflows/circle.yaml", circle);
 
     let text = installation.command(&["check"]).await;
 
     assert_eq!(text.code, Some(1), "{text:?}");
+    assert!(text.stdout.contains("error[emit.cycle]"), "{}", text.stdout);
     assert!(text.stdout.contains("workflows/circle.yaml:7:"), "{}", text.stdout);
 }

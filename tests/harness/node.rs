@@ -100,8 +100,13 @@ impl Installation {
     pub async fn run(&self) -> Node {
         let key = self.command(&["key", "new", "--name", "tests", "--scopes", "*"]).await;
         assert_eq!(key.code, Some(0), "{key:?}");
+        self.run_with(key.stdout.trim()).await
+    }
+
+    /// The same with a key that is there already.
+    pub async fn run_with(&self, api_key: &str) -> Node {
         let mut node = self.start(&["run"], "ready on ").await;
-        node.api_key = key.stdout.trim().to_owned();
+        node.api_key = api_key.to_owned();
         node
     }
 

@@ -1,6 +1,7 @@
 use super::{Fields, Step};
 use crate::diagnostic::{Kind, Node};
 use crate::expression::{Expression, Names};
+use crate::workflow::language;
 
 /// The first arm whose condition holds is taken; none: the step does nothing.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,16 +24,20 @@ pub(super) fn read(value: &Node, mut fields: Fields<'_, '_>, path: &str) -> Opti
     let mut arms = Vec::with_capacity(items.len());
     for (index, item) in items.iter().enumerate() {
         let path = format!("{path}.{index}");
-        let Some(mut fields) = reader.fields(item, "an arm of `branch`") else {
+        let Some(mut fields) = reader.fields(item, &language::ARM) else {
             continue;
         };
         let condition = fields.expression("if", Names::STEP);
         let otherwise = fields.take_written("else");
         // `else: [steps]`, or `else:` with `steps:` beside it.
         let inline = otherwise.filter(|node| matches!(node.kind, Kind::List(_)));
-        let steps = match inline {
-            Some(node) => Some(node),
-            None => fields.need("steps"),
+        let steps = match (inline, otherwise) {
+            (Some(node), _) => Some(node),
+            (None, Some(node)) if matches!(node.kind, Kind::Map(_)) => {
+                reader.wrong(node, "else", "a list of steps");
+                fields.take("steps")
+            }
+            _ => fields.need("steps"),
         };
         if otherwise.is_some() && index + 1 < items.len() {
             let message = "only the last arm of a `branch` may be the `else`";

@@ -2,6 +2,7 @@ use super::Fields;
 use crate::diagnostic::{Kind, Node};
 use crate::expression::{Expression, Names};
 use crate::model::Span;
+use crate::workflow::language;
 
 /// A wait. A past moment goes on at once.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,7 +24,7 @@ pub struct Moment {
 pub(super) fn read(value: &Node, mut fields: Fields<'_, '_>) -> Option<Delay> {
     let reader = fields.reader;
     fields.take("delay");
-    if let Kind::Scalar(_) = &value.kind {
+    if matches!(value.kind, Kind::Scalar(_)) && !value.is_null() {
         fields.finish();
         return reader.span(value, "delay").map(Delay::For);
     }
@@ -58,7 +59,7 @@ fn moment(
     let reader = fields.reader;
     let (at, by) = match &node.kind {
         Kind::Map(_) => {
-            let mut inner = reader.fields(node, what)?;
+            let mut inner = reader.fields(node, &language::MOMENT)?;
             let at = inner.need("at");
             let by = inner.need("by");
             inner.finish();
@@ -74,7 +75,7 @@ fn moment(
         }
     };
     let at = reader.expression(at, "at", Names::STEP);
-    Some(Moment { by: reader.span(by, "by")?, at: at? })
+    Some(Moment { by: reader.span_or_zero(by, "by")?, at: at? })
 }
 
 impl Delay {

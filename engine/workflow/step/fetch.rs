@@ -31,7 +31,7 @@ pub(super) fn read(value: &Node, mut fields: Fields<'_, '_>) -> Option<Fetch> {
     let body = fields.expression("body", Names::STEP);
     let into = fields.text("into");
     let timeout = fields.span("timeout");
-    let cache = fields.span("cache");
+    let cache = fields.take("cache").and_then(|node| reader.span_or_zero(node, "cache"));
     let once = fields.flag("once");
     fields.finish();
     let method = method.unwrap_or("GET").to_owned();

@@ -39,7 +39,7 @@ pub(super) fn read(value: &Node, mut fields: Fields<'_, '_>) -> Option<Publish> 
     let template = fields.text("template");
     let data = fields.expressions("data", Names::STEP);
     let once = fields.flag("once");
-    let given = ["topic", "room", "user"].into_iter().filter(|key| value.get(key).is_some());
+    let given = ["topic", "room", "user"].into_iter().filter(|key| fields.has(key));
     if given.count() != 1 {
         let message = "a `publish` step goes to one of `topic`, `room`, `user`";
         reader.error("publish.target", value.span.clone(), message);

@@ -57,10 +57,10 @@ pub(super) fn read(value: &Node, mut fields: Fields<'_, '_>, path: &str) -> Opti
     let after = fields.expression("after", Names::STEP);
     let by = fields.need("by").map_or_else(Vec::new, |node| {
         let items = reader.one_or_more(node).iter();
-        items.filter_map(|item| reader.span(item, "by")).collect()
+        items.filter_map(|item| reader.span_or_zero(item, "by")).collect()
     });
     let steps = fields.need("steps");
-    if value.get("before").is_some() == value.get("after").is_some() {
+    if fields.has("before") == fields.has("after") {
         let message = "a `schedule` step is either `before` or `after` a moment";
         reader.error("schedule.kind", value.span.clone(), message);
     }

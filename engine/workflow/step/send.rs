@@ -63,7 +63,7 @@ pub(super) fn read(
     let providers = fields.texts("providers");
     let retry = fields.take("retry").map(|node| {
         let items = reader.one_or_more(node).iter();
-        items.filter_map(|item| reader.span(item, "retry")).collect()
+        items.filter_map(|item| reader.span_or_zero(item, "retry")).collect()
     });
     let quiet_hours = fields.word("quiet_hours", &HELD);
     let over_limit = fields.word("over_limit", &HELD);

@@ -1,6 +1,7 @@
 use super::Fields;
 use crate::diagnostic::{Kind, Node};
 use crate::expression::{Expression, Names};
+use crate::workflow::language;
 
 /// Ends the run. Its `if` is the step's.
 #[derive(Clone, Debug, PartialEq)]
@@ -12,7 +13,7 @@ pub(super) fn read(value: &Node, mut fields: Fields<'_, '_>) -> (Stop, Option<Ex
     fields.take("stop");
     fields.finish();
     let condition = match &value.kind {
-        Kind::Map(_) => reader.fields(value, "stop").and_then(|mut inner| {
+        Kind::Map(_) => reader.fields(value, &language::STOP).and_then(|mut inner| {
             let condition = inner.expression("if", Names::STEP);
             inner.finish();
             condition

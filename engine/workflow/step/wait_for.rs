@@ -2,7 +2,7 @@ use super::{Fields, Step};
 use crate::diagnostic::{Kind, Node};
 use crate::expression::{Expression, Names};
 use crate::model::Span;
-use crate::workflow::Pattern;
+use crate::workflow::{Pattern, language};
 
 /// A wait for something to happen, with an end.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,6 +38,14 @@ pub enum Next {
 }
 
 impl WaitFor {
+    /// What is asked of an incoming event.
+    pub fn matching(&self) -> Option<&Expression> {
+        match &self.awaited {
+            Awaited::Event { matching, .. } => matching.as_ref(),
+            Awaited::Message { .. } => None,
+        }
+    }
+
     pub(super) fn blocks(&self) -> Vec<&[Step]> {
         [&self.on_match, &self.on_timeout]
             .into_iter()
@@ -53,14 +61,14 @@ pub(super) fn read(value: &Node, mut fields: Fields<'_, '_>, path: &str) -> Opti
     let reader = fields.reader;
     fields.take("wait_for");
     let mut fields = fields.join(value);
-    let on: Vec<Pattern> =
-        fields.texts("event").iter().filter_map(|(name, _)| Pattern::parse(name)).collect();
+    let event = fields.take("event");
+    let on = event.map_or_else(Vec::new, |node| reader.patterns(node, "event"));
     let matching = fields.expression("match", Names::MATCH);
     let message = fields.take("message").and_then(|node| message(&fields, node));
     let timeout = fields.span("timeout");
     let on_match = fields.take("on_match");
     let on_timeout = fields.take("on_timeout");
-    if value.get("event").is_some() == value.get("message").is_some() {
+    if fields.has("event") == fields.has("message") {
         let text = "a `wait_for` step waits for an `event` or for a `message`";
         reader.error("wait_for.kind", value.span.clone(), text);
     }
@@ -75,7 +83,7 @@ pub(super) fn read(value: &Node, mut fields: Fields<'_, '_>, path: &str) -> Opti
 }
 
 fn message(fields: &Fields<'_, '_>, node: &Node) -> Option<Awaited> {
-    let mut inner = fields.reader.fields(node, "message")?;
+    let mut inner = fields.reader.fields(node, &language::MESSAGE)?;
     let step = inner.need("step").and_then(|node| fields.reader.text(node, "step"));
     let states = [("delivered", State::Delivered), ("seen", State::Seen), ("read", State::Read)];
     let state = inner.word("state", &states);
