@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::body::BodyError;
+use crate::ingest::preferences::BadPreference;
 use crate::store::StoreError;
 use crate::telemetry::StoreFailed;
 
@@ -62,10 +63,6 @@ impl InboxError {
         Self::new(StatusCode::BAD_REQUEST, "NOTIF_002", message).of_field(field)
     }
 
-    pub fn preferences(field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "NOTIF_006", message).of_field(field)
-    }
-
     pub fn too_fast(seconds: u64) -> Self {
         let message = "too many requests: come again later";
         let error = Self::new(StatusCode::TOO_MANY_REQUESTS, "NOTIF_007", message);
@@ -108,6 +105,12 @@ impl From<StoreError> for InboxError {
                 Self { retry_after: Some(1), ..Self::new(status, "UNAVAILABLE", message) }
             }
         }
+    }
+}
+
+impl From<BadPreference> for InboxError {
+    fn from(bad: BadPreference) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "NOTIF_006", bad.message).of_field(bad.path)
     }
 }
 

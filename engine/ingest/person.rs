@@ -1,0 +1,154 @@
+//! Somebody as a file describes them: a user with what is known of them beside, in one object.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+
+use super::preferences::{self, Known};
+use super::{FieldError, user};
+use crate::model::{Person, Preferences, Presence, TopicName};
+
+/// Topics of one person.
+const MAX_TOPICS: usize = 1000;
+/// Devices of one person.
+const MAX_DEVICES: usize = 100;
+
+/// A person, and whether they have the app open.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Described {
+    pub person: Person,
+    pub presence: Presence,
+}
+
+/// Reads a user as PUT /v1/users takes it, with `preferences` (as the inbox API takes them),
+/// `topics` (names), `devices` (as POST /api/notifications/devices takes them), and `online`
+/// and `last_seen`, which the relay would know. All that is wrong is said at once.
+pub fn parse(value: Value, known: &Known, now: Timestamp) -> Result<Described, Vec<FieldError>> {
+    let Value::Object(mut fields) = value else {
+        return Err(vec![FieldError::new("", "a user is an object")]);
+    };
+    let mut errors = Vec::new();
+    let preferences = said(&mut fields, known, &mut errors);
+    let topics = topics(&mut fields, &mut errors);
+    devices(&mut fields, &mut errors);
+    let presence = presence(&mut fields, now, &mut errors);
+    match user::parse(Value::Object(fields), None, now) {
+        Ok(user) if errors.is_empty() => {
+            Ok(Described { person: Person { user, preferences, topics }, presence })
+        }
+        Ok(_) => Err(errors),
+        Err(mut of_user) => {
+            of_user.append(&mut errors);
+            Err(of_user)
+        }
+    }
+}
+
+/// Reads preferences alone, as [`parse`] does those of a person.
+pub fn read_preferences(value: Value, known: &Known) -> Result<Preferences, FieldError> {
+    preferences::parse(value, known).map_err(|bad| {
+        let path = bad.path.replace('.', "/");
+        let pointer = if path.is_empty() { path } else { format!("/{path}") };
+        FieldError::new(pointer, bad.message)
+    })
+}
+
+fn said(
+    fields: &mut Map<String, Value>,
+    known: &Known,
+    errors: &mut Vec<FieldError>,
+) -> Preferences {
+    let Some(value) = fields.remove("preferences").filter(|value| !value.is_null()) else {
+        return Preferences::default();
+    };
+    read_preferences(value, known).unwrap_or_else(|error| {
+        errors.push(FieldError::new(format!("/preferences{}", error.pointer), error.message));
+        Preferences::default()
+    })
+}
+
+fn topics(fields: &mut Map<String, Value>, errors: &mut Vec<FieldError>) -> Vec<TopicName> {
+    let mut topics = BTreeSet::new();
+    for (index, item) in list(fields, "topics", MAX_TOPICS, errors).into_iter().enumerate() {
+        match item.as_str().filter(|name| !name.is_empty() && name.len() <= 255) {
+            Some(name) => {
+                topics.insert(TopicName::from(name));
+            }
+            None => {
+                let message = "a topic's name is text of 1 to 255 bytes";
+                errors.push(FieldError::new(format!("/topics/{index}"), message));
+            }
+        }
+    }
+    topics.into_iter().collect()
+}
+
+fn devices(fields: &mut Map<String, Value>, errors: &mut Vec<FieldError>) {
+    const FIELDS: [&str; 4] = ["device_token", "device_type", "device_name", "app_version"];
+    for (index, item) in list(fields, "devices", MAX_DEVICES, errors).into_iter().enumerate() {
+        let mut wrong = |field: &str, message: &str| {
+            let pointer = format!("/devices/{index}{field}");
+            errors.push(FieldError::new(pointer, message));
+        };
+        let Value::Object(device) = item else {
+            wrong("", "a device is an object");
+            continue;
+        };
+        if device.get("device_token").and_then(Value::as_str).is_none_or(str::is_empty) {
+            wrong("/device_token", "a device has a `device_token`");
+        }
+        let kind = device.get("device_type").and_then(Value::as_str);
+        if !kind.is_some_and(|kind| ["android", "ios", "web"].contains(&kind)) {
+            wrong("/device_type", "`device_type` is `android`, `ios` or `web`");
+        }
+        for field in device.keys().filter(|field| !FIELDS.contains(&field.as_str())) {
+            wrong(&format!("/{field}"), &format!("a device has no field `{field}`"));
+        }
+    }
+}
+
+fn presence(
+    fields: &mut Map<String, Value>,
+    now: Timestamp,
+    errors: &mut Vec<FieldError>,
+) -> Presence {
+    let online = match fields.remove("online") {
+        None | Some(Value::Null) => false,
+        Some(Value::Bool(online)) => online,
+        Some(_) => {
+            errors.push(FieldError::new("/online", "`online` is true or false"));
+            false
+        }
+    };
+    let last_seen = fields.remove("last_seen").filter(|value| !value.is_null()).and_then(|value| {
+        let at = value.as_str().and_then(|text| text.parse().ok());
+        if at.is_none() {
+            let message = "`last_seen` is an RFC 3339 instant, such as 2026-01-31T09:00:00Z";
+            errors.push(FieldError::new("/last_seen", message));
+        }
+        at
+    });
+    Presence { online, last_seen: last_seen.or(online.then_some(now)) }
+}
+
+fn list(
+    fields: &mut Map<String, Value>,
+    name: &str,
+    most: usize,
+    errors: &mut Vec<FieldError>,
+) -> Vec<Value> {
+    match fields.remove(name) {
+        None | Some(Value::Null) => Vec::new(),
+        Some(Value::Array(items)) if items.len() <= most => items,
+        Some(Value::Array(_)) => {
+            let message = format!("`{name}` has at most {most} items");
+            errors.push(FieldError::new(format!("/{name}"), message));
+            Vec::new()
+        }
+        Some(_) => {
+            errors.push(FieldError::new(format!("/{name}"), format!("`{name}` is a list")));
+            Vec::new()
+        }
+    }
+}
