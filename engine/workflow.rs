@@ -4,6 +4,7 @@
 //! [`Set`] finds the workflows of an event. What packs declare beside their workflows
 //! is in [`EventSchemas`] and [`NotificationType`]. Nothing here reads a file: `check` does.
 
+pub mod case;
 mod event;
 mod file;
 mod index;
