@@ -13,6 +13,8 @@ mod explain;
 mod key;
 mod migrate;
 mod run;
+mod simulate;
+mod test;
 mod token;
 
 use std::fmt;
@@ -53,6 +55,10 @@ enum What {
     Run(run::Run),
     /// Every problem of every workflow and template, with its place
     Check(check::Check),
+    /// What a workflow would send, hold and skip, on a clock that is turned: nothing is sent
+    Simulate(simulate::Simulate),
+    /// Runs the tests that lie beside workflows, on a clock that is turned: nothing is sent
+    Test(test::Test),
     /// Sends an event to a node
     Emit(emit::Emit),
     /// What became of an event, a run or a message, and why
@@ -98,6 +104,8 @@ pub fn run() -> ExitCode {
         What::Dev(dev) => dev.run(),
         What::Run(run) => run.run(),
         What::Check(check) => check.run(format),
+        What::Simulate(simulate) => simulate.run(format),
+        What::Test(test) => test.run(format),
         What::Emit(emit) => emit.run(format),
         What::Explain(explain) => explain.run(format),
         What::Key(key) => key.run(format),

@@ -18,7 +18,7 @@ use crate::model::{
 };
 use crate::store::Timeline;
 
-pub use text::text;
+pub use text::{Look, table, text};
 
 /// One line of the time line.
 #[derive(Clone, Debug, PartialEq, Serialize)]
