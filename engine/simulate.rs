@@ -278,3 +278,6 @@ fn whole(at: Timestamp) -> Timestamp {
     let cut = clock::milliseconds(at);
     if cut < at { cut.saturating_add(Duration::from_millis(1)).unwrap_or(cut) } else { cut }
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,6 +14,7 @@ mod main_job;
 mod plugins;
 mod relay;
 mod server;
+mod simulate;
 mod telemetry;
 mod tidy;
 mod tokens;

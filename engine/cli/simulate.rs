@@ -104,8 +104,7 @@ fn print(told: &Told, format: Format) -> Done {
         println!("{}", serde_json::to_string_pretty(&told.rows).map_err(Failure::input)?);
         return Ok(());
     }
-    let zone = |user: &UserId| told.zones.get(user).map(String::as_str);
-    let look = Look { colour: std::io::stdout().is_terminal(), zone: Some(&zone) };
+    let look = Look { colour: std::io::stdout().is_terminal(), zones: Some(&told.zones) };
     print!("{}", explain::table(&told.rows, look));
     Ok(())
 }

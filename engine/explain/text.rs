@@ -1,3 +1,4 @@
+use std::collections::HashMap;
 use std::fmt::Write;
 
 use jiff::Timestamp;
@@ -13,7 +14,7 @@ pub struct Look<'a> {
     /// With ANSI colours.
     pub colour: bool,
     /// The zones of recipients, by IANA names: their rows show local time too.
-    pub zone: Option<&'a dyn Fn(&UserId) -> Option<&'a str>>,
+    pub zones: Option<&'a HashMap<UserId, String>>,
 }
 
 /// The time line for people: a heading, and a line a row in aligned columns.
@@ -70,7 +71,7 @@ fn columns(row: &Row, look: Look<'_>) -> [String; 7] {
 }
 
 fn zone(row: &Row, look: Look<'_>) -> Option<TimeZone> {
-    let name = look.zone?(row.recipient.as_ref()?)?;
+    let name = look.zones?.get(row.recipient.as_ref()?)?;
     TimeZone::get(name).ok()
 }
 

@@ -36,12 +36,8 @@ struct Given {
 /// Reads an event as POST /v1/events takes it, an array of them, or a line each (NDJSON).
 pub(super) fn events(source: &Source, problems: &mut Vec<Diagnostic>) -> Vec<Handed> {
     let mut events = Vec::new();
-    let given = values(source, problems);
-    if given.is_empty() && problems.is_empty() {
-        let message = "the file holds no event";
-        problems.push(Diagnostic::of_file("event.missing", source.path(), message));
-    }
-    for Given { value, range } in given {
+    let before = problems.len();
+    for Given { value, range } in values(source, problems) {
         let (items, is_list) = match value {
             Value::Array(items) => (items, true),
             one => (vec![one], false),
@@ -54,6 +50,10 @@ pub(super) fn events(source: &Source, problems: &mut Vec<Diagnostic>) -> Vec<Han
                 Err(refusal) => place.told(source, refusal.code, refusal.errors, problems),
             }
         }
+    }
+    if events.is_empty() && problems.len() == before {
+        let message = "the file holds no event";
+        problems.push(Diagnostic::error(source, "event.missing", 0..0, message));
     }
     events
 }
@@ -102,11 +102,10 @@ fn values(source: &Source, problems: &mut Vec<Diagnostic>) -> Vec<Given> {
     let mut given = Vec::new();
     let mut start = 0;
     for line in text.split_inclusive('\n') {
-        let range = start..start + line.len();
-        start = range.end;
         if !line.trim().is_empty() {
-            given.extend(read(source, range, problems));
+            given.extend(read(source, start..start + line.trim_end().len(), problems));
         }
+        start += line.len();
     }
     given
 }

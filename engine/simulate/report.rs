@@ -58,7 +58,7 @@ fn failed_text(one: &Ran, failure: &Failure, colour: bool) -> String {
     }
     let rows: Vec<Row> = failure.rows.iter().map(|(row, _)| row.clone()).collect();
     let _ = writeln!(text, "  what happened (expected: \u{2713}):");
-    let table = explain::table(&rows, Look { colour, zone: None });
+    let table = explain::table(&rows, Look { colour, zones: None });
     for (line, (_, met)) in table.lines().zip(&failure.rows) {
         let _ = writeln!(text, "  {}{line}", if *met { "\u{2713}" } else { " " });
     }

@@ -62,7 +62,7 @@ pub enum Failed {
 
 /// What comes from outside, in the order of time.
 enum Move<'a> {
-    Event(Handed),
+    Event(Box<Handed>),
     Read(&'a ScriptReading),
 }
 
@@ -103,7 +103,7 @@ impl Scenario {
         for fault in self.faults {
             simulation.fail(fault);
         }
-        let events = self.events.into_iter().map(|(at, event)| (at, Move::Event(event)));
+        let events = self.events.into_iter().map(|(at, event)| (at, Move::Event(Box::new(event))));
         let reads = self.reads.iter();
         let reads = reads.map(|read| (whole(read.at(self.start)), Move::Read(read)));
         let mut moves: Vec<_> = events.chain(reads).collect();
@@ -134,7 +134,8 @@ async fn make(
     problems: &mut Vec<Diagnostic>,
 ) -> Result<(), Halt> {
     match next {
-        Move::Event(Handed { event, place }) => {
+        Move::Event(handed) => {
+            let Handed { event, place } = *handed;
             if let Err(refusal) = simulation.accept(event).await? {
                 place.told(source, refusal.code, refusal.errors, problems);
             }
