@@ -152,3 +152,52 @@ fn list(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn known() -> Known {
+        Known { types: vec!["order".into()], channels: ["email".into()].into() }
+    }
+
+    #[test]
+    fn a_person_comes_with_what_is_known_of_them() {
+        let now = "2026-03-01T09:00:00Z".parse().expect("an instant");
+        let value = json!({
+            "id": 42, "email": "ada@example.com", "topics": ["b", "a", "b"], "online": true,
+            "preferences": {"notification_types": {"order": {"email": false}}},
+            "devices": [{"device_token": "t", "device_type": "ios", "device_name": "phone"}],
+        });
+        let Described { person, presence } = parse(value, &known(), now).expect("it fits");
+        assert_eq!(person.user.id.as_str(), "42");
+        assert_eq!(person.topics, ["a".into(), "b".into()]);
+        assert!(!person.preferences.notification_types["order"]["email"]);
+        assert_eq!(presence, Presence { online: true, last_seen: Some(now) });
+    }
+
+    #[test]
+    fn everything_wrong_is_said_at_once() {
+        let value = json!({
+            "id": 42, "emial": "x", "topics": ["a", 7], "online": "yes", "last_seen": "soon",
+            "preferences": {"quiet_hours": {"start_time": "ten"}},
+            "devices": [{"device_type": "fridge", "token": "t"}, 3],
+        });
+        let errors = parse(value, &known(), Timestamp::UNIX_EPOCH).expect_err("it does not fit");
+        let pointers: Vec<_> = errors.iter().map(|error| error.pointer.as_str()).collect();
+        let expected = [
+            "/emial",
+            "/preferences/quiet_hours/start_time",
+            "/topics/1",
+            "/devices/0/device_token",
+            "/devices/0/device_type",
+            "/devices/0/token",
+            "/devices/1",
+            "/online",
+            "/last_seen",
+        ];
+        assert_eq!(pointers, expected);
+    }
+}
