@@ -21,7 +21,6 @@ mod messages;
 mod operate;
 mod pace;
 mod path;
-mod person;
 mod problem;
 mod query;
 mod runs;

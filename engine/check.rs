@@ -3,6 +3,7 @@
 //! [`load`] reads a folder and gives a [`Catalog`], what the engine runs by, or every problem of
 //! every file. A set with an error is refused whole; the caller keeps the one it has.
 
+mod cases;
 mod cross;
 mod cycles;
 mod expressions;
@@ -12,6 +13,8 @@ mod files;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
+
+pub use cases::{Move, Test, cases};
 
 use crate::channel::Traits;
 use crate::diagnostic::{self, Diagnostic};
@@ -98,8 +101,21 @@ pub fn one(file: &Path) -> (Option<Workflow>, Vec<Diagnostic>) {
 /// are those that can send, `in_app` left out. Paths in diagnostics and in decisions are relative
 /// to `root`.
 pub fn load(root: &Path, channels: &BTreeMap<ChannelName, Traits>) -> Loaded {
+    load_with(root, None, channels)
+}
+
+/// As [`load`], with a workflow file that may lie elsewhere: it is added where the folder does not
+/// hold it.
+pub fn load_with(
+    root: &Path,
+    workflow: Option<&Path>,
+    channels: &BTreeMap<ChannelName, Traits>,
+) -> Loaded {
     let mut problems = Vec::new();
-    let found = files::read(root, &mut problems);
+    let mut found = files::read(root, &mut problems);
+    if let Some(path) = workflow {
+        files::add_workflow(&mut found, root, path, &mut problems);
+    }
     let mut catalog = Catalog::default();
 
     let mut workflows: Vec<Arc<Workflow>> = Vec::new();

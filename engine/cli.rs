@@ -16,6 +16,8 @@ mod key;
 mod migrate;
 mod run;
 mod schema;
+mod simulate;
+mod test;
 mod token;
 mod workflows;
 
@@ -66,6 +68,10 @@ enum What {
     /// What a node has loaded, and its versions
     #[command(subcommand)]
     Workflows(workflows::Workflows),
+    /// What a workflow would send, hold and skip, on a clock that is turned: nothing is sent
+    Simulate(simulate::Simulate),
+    /// Runs the tests that lie beside workflows, on a clock that is turned: nothing is sent
+    Test(test::Test),
     /// Sends an event to a node
     Emit(emit::Emit),
     /// What became of an event, a run or a message, and why
@@ -115,6 +121,8 @@ pub fn run() -> ExitCode {
         What::Schema(schema) => schema.run(),
         What::Init(init) => init.run(),
         What::Workflows(workflows) => workflows.run(format),
+        What::Simulate(simulate) => simulate.run(format),
+        What::Test(test) => test.run(format),
         What::Emit(emit) => emit.run(format),
         What::Explain(explain) => explain.run(format),
         What::Key(key) => key.run(format),

@@ -18,7 +18,7 @@ use crate::model::{
 };
 use crate::store::Timeline;
 
-pub use text::text;
+pub use text::{Look, table, text};
 
 /// One line of the time line.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -138,9 +138,9 @@ fn reason(attempt: &Attempt, waived: &[&Decision]) -> String {
 /// Of one instant: what led to an attempt, the attempt, what followed from it.
 fn rank(row: &Row) -> u8 {
     match row.decision {
-        Verdict::Hold | Verdict::Drop | Verdict::Skip | Verdict::Wait => 0,
+        Verdict::Hold | Verdict::Drop | Verdict::Skip => 0,
         Verdict::Send => 1,
-        Verdict::Retry | Verdict::Fail | Verdict::Deliver | Verdict::Cancel => 2,
+        Verdict::Retry | Verdict::Fail | Verdict::Deliver | Verdict::Wait | Verdict::Cancel => 2,
     }
 }
 

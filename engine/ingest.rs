@@ -1,13 +1,16 @@
-//! Accepting an event: what a service sent, made sure of.
+//! What a service sent, made sure of: events, and the users they are for.
 //!
-//! Pure: it reads neither the store nor the time. What passes here becomes an [`Event`] in
-//! `pipeline::accept`, which stores it in the transaction that plans it.
+//! Pure: it reads neither the store nor the time. An event that passes here becomes an [`Event`]
+//! in `pipeline::accept`, which stores it in the transaction that plans it.
 //!
 //! [`Event`]: crate::model::Event
 
 mod admit;
 mod canonical;
 mod shape;
+pub mod person;
+pub mod preferences;
+pub mod user;
 
 use jiff::Timestamp;
 use serde_json::Value;

@@ -45,5 +45,6 @@ pub mod pipeline;
 pub mod job;
 pub mod relay;
 pub mod api;
+pub mod simulate;
 pub mod node;
 pub mod cli;

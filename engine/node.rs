@@ -5,6 +5,7 @@
 //! ```
 
 mod channels;
+mod faked;
 mod reload;
 mod seal;
 mod view;
@@ -40,6 +41,7 @@ use crate::telemetry::Metrics;
 use view::{Captured, View};
 
 pub use channels::known as known_channels;
+pub use faked::{Faked, NoManifest, faked};
 pub use reload::Reloaded;
 
 /// Work still going on at a stop is waited for this long.
@@ -129,10 +131,7 @@ impl Node {
         let material = key_material(&config, &environment)?;
         let tokens = Arc::new(Verifier::new(&config.auth, material, clock.clone())?);
         let hub = Arc::new(Hub::new(&config.relay, clock.clone()));
-        let rules = Rules {
-            retry: config.engine.retry.clone(),
-            strict_events: config.engine.strict_events,
-        };
+        let rules = rules(&config);
         let pipeline = Arc::new(Pipeline::new(
             clock.clone(),
             shared.clone(),
@@ -236,6 +235,11 @@ impl Node {
         }
         self.store.close().await;
     }
+}
+
+/// The operator's part in the pipeline's decisions.
+pub fn rules(config: &Config) -> Rules {
+    Rules { retry: config.engine.retry.clone(), strict_events: config.engine.strict_events }
 }
 
 /// The ways out of a node, as configured.

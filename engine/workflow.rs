@@ -5,6 +5,7 @@
 //! is in [`EventSchemas`] and [`NotificationType`]. Nothing here reads a file: `check` does.
 
 mod cron;
+pub mod case;
 mod event;
 mod file;
 mod graph;

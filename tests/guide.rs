@@ -64,6 +64,24 @@ fn the_workflow_of_the_integrators_guide_has_no_error() {
 }
 
 #[test]
+fn the_test_of_the_integrators_guide_passes() {
+    let page = read("docs/guides/integrator.md");
+    let folder = tempfile::tempdir().expect("a folder");
+    let (_, test) = page.split_once("`book-due.test.yaml`").expect("the guide has a test");
+    let test = test.split("```").nth(1).and_then(|block| block.strip_prefix("yaml\n"));
+    let test = ("workflows/library/book-due.test.yaml".into(), test.expect("a block").to_owned());
+    for (path, text) in files(&page).iter().chain([&test]) {
+        let path = folder.path().join(path);
+        std::fs::create_dir_all(path.parent().expect("it is in a folder")).expect("made");
+        std::fs::write(path, text).expect("written");
+    }
+    let mut command = Command::new(env!("CARGO_BIN_EXE_nuncio"));
+    let ran = command.arg("test").current_dir(folder.path()).output().expect("it runs");
+    assert!(ran.status.success(), "{ran:#?}");
+    assert!(String::from_utf8_lossy(&ran.stderr).contains("2 passed, 0 failed"), "{ran:#?}");
+}
+
+#[test]
 fn the_workflow_of_the_readme_has_no_error() {
     check("README.md", 3);
 }

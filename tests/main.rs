@@ -19,6 +19,7 @@ mod reference;
 mod relay;
 mod server;
 mod steps;
+mod simulate;
 mod telemetry;
 mod tidy;
 mod tokens;

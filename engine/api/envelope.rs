@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::body::BodyError;
+use crate::ingest::preferences::BadPreference;
 use crate::store::StoreError;
 use crate::telemetry::StoreFailed;
 
@@ -60,10 +61,6 @@ impl InboxError {
     pub fn unknown_type(name: &str, field: &str) -> Self {
         let message = format!("`{name}` is no known notification type");
         Self::new(StatusCode::BAD_REQUEST, "NOTIF_002", message).of_field(field)
-    }
-
-    pub fn preferences(field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "NOTIF_006", message).of_field(field)
     }
 
     /// NOTIF_003: a device that cannot be registered.
@@ -124,6 +121,12 @@ impl From<StoreError> for InboxError {
                 Self { retry_after: Some(1), ..Self::new(status, "UNAVAILABLE", message) }
             }
         }
+    }
+}
+
+impl From<BadPreference> for InboxError {
+    fn from(bad: BadPreference) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "NOTIF_006", bad.message).of_field(bad.path)
     }
 }
 

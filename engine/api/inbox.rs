@@ -7,7 +7,6 @@ pub(super) mod entry;
 pub(super) mod list;
 mod object;
 pub(super) mod preferences;
-mod settings;
 
 use std::sync::Arc;
 

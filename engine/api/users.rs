@@ -9,8 +9,9 @@ use super::caller::Machine;
 use super::merge::merge;
 use super::path::At;
 use super::problem::{Problem, ProblemDocument};
-use super::{Api, State, body, person};
+use super::{Api, State, body};
 use crate::auth::Scope;
+use crate::ingest::{self, FieldError};
 use crate::model::{User, UserId};
 
 /// Users in one bulk call.
@@ -40,7 +41,7 @@ pub struct UserView {
 
 /// A user as a service writes it; what is absent or `null` is nothing.
 #[derive(utoipa::ToSchema)]
-#[expect(dead_code, reason = "for the OpenAPI document: `person` reads the body")]
+#[expect(dead_code, reason = "for the OpenAPI document: `ingest` reads the body")]
 pub struct UserBody {
     /// The path's, if it is given.
     id: Option<String>,
@@ -84,7 +85,7 @@ pub async fn replace(
 ) -> Result<(StatusCode, axum::Json<UserView>), Problem> {
     machine.needs(Scope::UsersWrite)?;
     let value = body::json(&headers, content, api.server.max_body).await?;
-    let user = person::parse(value, Some(&id), api.clock.now())?;
+    let user = ingest::user::parse(value, Some(&id), api.clock.now()).map_err(invalid)?;
     let _turn = api.turns.of(&user.id).await;
     put(&api, user).await
 }
@@ -112,7 +113,7 @@ pub async fn change(
     let stored = find(&api, &id).await?;
     let mut value = serde_json::to_value(UserView::from(stored)).unwrap_or_default();
     merge(&mut value, patch);
-    let user = person::parse(value, Some(&id), api.clock.now())?;
+    let user = ingest::user::parse(value, Some(&id), api.clock.now()).map_err(invalid)?;
     Ok(put(&api, user).await?.1)
 }
 
@@ -167,7 +168,7 @@ pub async fn bulk(
 ) -> Result<(StatusCode, axum::Json<Vec<BulkAnswer>>), Problem> {
     machine.needs(Scope::UsersWrite)?;
     let Value::Array(items) = body::json(&headers, content, api.server.max_body).await? else {
-        return Err(person::wrong("", "the body is an array of users"));
+        return Err(invalid(vec![FieldError::new("", "the body is an array of users")]));
     };
     if items.len() > MAX_BULK {
         return Err(Problem::too_many("users", MAX_BULK));
@@ -175,14 +176,14 @@ pub async fn bulk(
     let now = api.clock.now();
     let (mut users, mut answers) = (Vec::new(), Vec::with_capacity(items.len()));
     for item in items {
-        match person::parse(item, None, now) {
+        match ingest::user::parse(item, None, now) {
             Ok(user) => {
                 let id = Some(user.id.to_string());
                 answers.push(BulkAnswer { id, status: "updated", error: None });
                 users.push(user);
             }
-            Err(problem) => {
-                let error = Some(problem.into_document());
+            Err(errors) => {
+                let error = Some(invalid(errors).into_document());
                 answers.push(BulkAnswer { id: None, status: "refused", error });
             }
         }
@@ -197,6 +198,10 @@ pub async fn bulk(
     }
     let status = if all { StatusCode::OK } else { StatusCode::MULTI_STATUS };
     Ok((status, axum::Json(answers)))
+}
+
+fn invalid(errors: Vec<FieldError>) -> Problem {
+    Problem::invalid("user.invalid", errors)
 }
 
 async fn find(api: &State, id: &str) -> Result<User, Problem> {

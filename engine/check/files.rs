@@ -52,6 +52,32 @@ pub(super) fn read(root: &Path, problems: &mut Vec<Diagnostic>) -> Files {
     files
 }
 
+/// Users' own tests: `*.test.yaml` beside their workflows.
+pub(super) fn tests(root: &Path, problems: &mut Vec<Diagnostic>) -> Vec<Source> {
+    let is_test = |path: &String| {
+        path.rsplit_once('.').is_some_and(|(stem, end)| is_yaml(end) && stem.ends_with(".test"))
+    };
+    let found = list(root, "workflows", problems).into_iter().filter(is_test);
+    found.filter_map(|path| source(root, &path, problems)).collect()
+}
+
+/// Adds a workflow file by its own path, unless it is one of those that were found.
+pub(super) fn add_workflow(
+    files: &mut Files,
+    root: &Path,
+    path: &Path,
+    problems: &mut Vec<Diagnostic>,
+) {
+    let same = |source: &Source| {
+        let found = fs::canonicalize(root.join(source.path()));
+        found.is_ok_and(|found| fs::canonicalize(path).is_ok_and(|path| path == found))
+    };
+    if !files.workflows.iter().any(same) {
+        let shown = path.to_string_lossy().replace('\\', "/");
+        files.workflows.extend(source(Path::new(""), &shown, problems));
+    }
+}
+
 fn is_yaml(end: &str) -> bool {
     end == "yaml" || end == "yml"
 }

@@ -17,7 +17,11 @@ pub(super) struct Check {
 
 impl Check {
     pub fn run(self, format: Format) -> Done {
-        let loaded = check::load(&self.dir, &node::known_channels());
+        let channels = node::known_channels();
+        let mut loaded = check::load(&self.dir, &channels);
+        let (_, tests) = check::cases(&self.dir, loaded.catalog.as_deref(), &channels);
+        loaded.diagnostics.extend(tests);
+        diagnostic::sort(&mut loaded.diagnostics);
         let format = match format {
             Format::Text => diagnostic::Format::Text { colour: std::io::stdout().is_terminal() },
             Format::Json => diagnostic::Format::Json,

@@ -103,6 +103,24 @@ impl Node {
         }
     }
 
+    /// Where a JSON pointer leads; a point where it ends before that.
+    pub fn place_of(&self, pointer: &str) -> Range<usize> {
+        let mut node = self;
+        for part in pointer.split('/').skip(1) {
+            let part = part.replace("~1", "/").replace("~0", "~");
+            let next = match &node.kind {
+                Kind::List(items) => part.parse().ok().and_then(|index: usize| items.get(index)),
+                Kind::Map(_) => node.get(&part),
+                Kind::Scalar(_) => None,
+            };
+            match next {
+                Some(next) => node = next,
+                None => return node.span.start..node.span.start,
+            }
+        }
+        node.span.clone()
+    }
+
     /// As JSON, plain scalars by YAML 1.2's core schema.
     pub fn to_json(&self) -> serde_json::Value {
         match &self.kind {

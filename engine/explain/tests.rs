@@ -143,3 +143,23 @@ fn people_get_columns() {
     assert!(lines[1..].iter().all(|line| column(line) == column(lines[1])), "{text}");
     assert!(lines[4].ends_with("attempt 2 by smtp: accepted, receipt r-1"), "{text}");
 }
+
+#[test]
+fn a_held_row_reads_as_a_person_would_say_it() {
+    let row = Row {
+        decision: Verdict::Hold,
+        code: "quiet_hours.held".into(),
+        reason: "by quiet hours of user 42".into(),
+        until: Some(at(60)),
+        recipient: Some("42".into()),
+        ..rows(&timeline()).remove(0)
+    };
+    let zones = HashMap::from([(UserId::from("42"), "Africa/Tunis".to_owned())]);
+    let look = Look { colour: false, zones: Some(&zones) };
+    let told = table(std::slice::from_ref(&row), look);
+    assert!(told.contains("held until 01:01 Africa/Tunis: by quiet hours of user 42"), "{told}");
+    // A gate that has said until when is not contradicted.
+    let reason = "held until 08:00 Africa/Tunis by quiet hours of user 42".to_owned();
+    let told = table(&[Row { reason: reason.clone(), ..row }], look);
+    assert!(told.contains(&format!(" {reason} [quiet_hours.held")), "{told}");
+}

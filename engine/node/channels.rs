@@ -136,7 +136,7 @@ fn describe(name: &ProviderName, manifest: &Manifest) -> LoadedProvider {
 
 /// The default of `on_unknown` (docs/reference/configuration.md): again where the provider tells
 /// repetitions, and for e-mail, whose Message-ID stays the same.
-fn on_unknown(traits: &Traits) -> OnUnknown {
+pub(super) fn on_unknown(traits: &Traits) -> OnUnknown {
     if traits.idempotent || traits.address == Address::Email {
         OnUnknown::Retry
     } else {

@@ -111,6 +111,15 @@ impl MemoryStore {
         self.epoch.clone()
     }
 
+    /// The ids of all events, in the order of their making.
+    pub fn event_ids(&self) -> Vec<EventId> {
+        self.state().events.keys().copied().collect()
+    }
+
+    pub fn event_count(&self) -> usize {
+        self.state().events.len()
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -15,7 +15,7 @@ const FLOORS: [&[&str]; 13] = [
     &["dispatch"],
     &["check", "explain"],
     &["pipeline"],
-    &["job", "relay", "api"],
+    &["job", "relay", "api", "simulate"],
     &["node"],
     &["cli"],
 ];

@@ -13,7 +13,7 @@ use super::super::envelope::{ErrorEnvelope, InboxError};
 use super::super::merge::merge;
 use super::super::query::Query;
 use super::super::{Api, State, body};
-use super::settings::{self, Known};
+use crate::ingest::preferences::{self as settings, Known};
 use crate::model::{ChannelName, Preferences, Switch, UserId};
 
 /// Shown whether or not a plugin for them is installed.

@@ -5,9 +5,8 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use super::problem::Problem;
+use super::FieldError;
 use crate::diagnostic::did_you_mean;
-use crate::ingest::FieldError;
 use crate::model::{User, UserId};
 
 /// Characters of a text field.
@@ -33,9 +32,9 @@ const FIELDS: [&str; 12] = [
 
 /// Reads a user; all that is wrong is said at once. `id` is the path's: the body may repeat it,
 /// and must name it where there is none. What GET adds (`created_at`, `updated_at`) is passed over.
-pub fn parse(value: Value, id: Option<&str>, now: Timestamp) -> Result<User, Problem> {
+pub fn parse(value: Value, id: Option<&str>, now: Timestamp) -> Result<User, Vec<FieldError>> {
     let Value::Object(fields) = value else {
-        return Err(wrong("", "a user is an object"));
+        return Err(vec![FieldError::new("", "a user is an object")]);
     };
     let mut reader = Reader { fields, errors: Vec::new() };
     let user = User {
@@ -53,15 +52,7 @@ pub fn parse(value: Value, id: Option<&str>, now: Timestamp) -> Result<User, Pro
         updated_at: now,
     };
     reader.unknown();
-    if reader.errors.is_empty() {
-        Ok(user)
-    } else {
-        Err(Problem::invalid("user.invalid", reader.errors))
-    }
-}
-
-pub fn wrong(pointer: &str, message: &str) -> Problem {
-    Problem::invalid("user.invalid", vec![FieldError::new(pointer, message)])
+    if reader.errors.is_empty() { Ok(user) } else { Err(reader.errors) }
 }
 
 struct Reader {
@@ -181,10 +172,8 @@ mod tests {
     use super::*;
 
     fn pointers(value: Value, id: Option<&str>) -> Vec<String> {
-        let problem = parse(value, id, Timestamp::UNIX_EPOCH).expect_err("it does not fit");
-        let document = serde_json::to_value(problem.into_document()).expect("it is JSON");
-        let errors = document["errors"].as_array().expect("there are errors");
-        errors.iter().map(|error| error["pointer"].as_str().expect("it is text").into()).collect()
+        let errors = parse(value, id, Timestamp::UNIX_EPOCH).expect_err("it does not fit");
+        errors.into_iter().map(|error| error.pointer).collect()
     }
 
     #[test]

@@ -5,8 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::civil::{Time, time};
 use serde_json::{Map, Value};
 
-use super::super::envelope::InboxError;
-use super::super::person::is_zone;
+use super::user::is_zone;
 use crate::model::{Category, ChannelName, Limits, Preferences, QuietHours, Switch};
 
 /// Workflows, or topics, that a user may have a say about.
@@ -15,7 +14,15 @@ const MAX_SWITCHES: usize = 1000;
 /// Bytes of a workflow's or a topic's name.
 const MAX_NAME: usize = 255;
 
-type Parsed<T> = Result<T, InboxError>;
+type Parsed<T> = Result<T, BadPreference>;
+
+/// What does not fit, by its path: `quiet_hours.start_time`; empty for the whole.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{path}`: {message}")]
+pub struct BadPreference {
+    pub path: String,
+    pub message: String,
+}
 
 /// What preferences may speak of.
 pub struct Known {
@@ -208,6 +215,6 @@ fn object(value: Value, path: &str) -> Parsed<Map<String, Value>> {
     }
 }
 
-fn bad(path: &str, message: impl Into<String>) -> InboxError {
-    InboxError::preferences(path, message)
+fn bad(path: &str, message: impl Into<String>) -> BadPreference {
+    BadPreference { path: path.into(), message: message.into() }
 }
