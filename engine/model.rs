@@ -4,6 +4,7 @@
 //! only where a value crosses an edge (a file, the API, the relay, a plugin).
 
 mod address;
+mod code;
 mod decision;
 mod event;
 mod id;
@@ -14,6 +15,7 @@ mod span;
 mod user;
 
 pub use address::{Content, Parcel};
+pub use code::{CODES, Code, GATES, Gate, Stage};
 pub use decision::{Decision, Verdict};
 pub use event::{Event, EventStatus};
 pub use id::{
@@ -24,4 +26,6 @@ pub use inbox::{Entry, Frame, FrameBody, Stream};
 pub use message::{Attempt, AttemptOutcome, Message, MessageStatus, Planned, Priority};
 pub use run::{Run, RunStatus};
 pub use span::{BadSpan, Span};
-pub use user::{Limits, Person, Preferences, Presence, QuietHours, Recipient, Switch, User};
+pub use user::{
+    Limits, Person, Preferences, Presence, QuietHours, Recipient, Row, Switch, User,
+};

@@ -29,6 +29,7 @@ use crate::config::{AllowPrivate, Config, Environment, SecretError};
 use crate::diagnostic::Diagnostic;
 use crate::dispatch::Dispatch;
 use crate::egress::{self, Egress};
+use crate::gate::Defaults;
 use crate::job::{Jobs, Settings};
 use crate::pipeline::{Pipeline, Rules};
 use crate::relay::{self, Hub, Relay};
@@ -122,9 +123,12 @@ impl Node {
         let material = key_material(&config, &environment)?;
         let tokens = Arc::new(Verifier::new(&config.auth, material, clock.clone())?);
         let hub = Arc::new(Hub::new(&config.relay, clock.clone()));
+        let gates = Arc::new(Defaults::of(&config));
         let rules = Rules {
             retry: config.engine.retry.clone(),
             strict_events: config.engine.strict_events,
+            gates: gates.clone(),
+            expiry: config.engine.expiry,
         };
         let pipeline = Arc::new(Pipeline::new(
             clock.clone(),
@@ -161,6 +165,7 @@ impl Node {
             tokens,
             server: config.server.clone(),
             time_zone: config.engine.time_zone.clone(),
+            gates,
             metrics: Some(metrics.clone()),
             outbox: dev.then(|| Arc::new(Captured(capture)) as Arc<dyn api::Outbox>),
             catalog: view.clone(),

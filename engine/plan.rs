@@ -68,6 +68,7 @@ pub fn begin(
         wake_at: None,
         state: state::empty(),
         started_at: now,
+        topic: source.topic().cloned(),
     })
 }
 

@@ -16,6 +16,7 @@ pub mod sqlite;
 mod event;
 mod inbox;
 mod key;
+mod ledger;
 mod message;
 mod queue;
 mod user;
@@ -23,21 +24,22 @@ mod user;
 pub use event::{Acceptance, Accepted, Backlog, EventRecord, Events, Timeline};
 pub use inbox::{Inbox, InboxOrder, InboxPage, InboxQuery, Replay};
 pub use key::{ApiKey, Keys};
+pub use ledger::{Asking, Gathered, Ledger, Once, Spend, Spending};
 pub use message::{MessageQuery, MessageRecord, Messages};
 pub use queue::{
-    Claim, Departure, DueEvent, DueMessage, DueRun, Plan, Progress, Queue, QueueName, Recovered,
+    Claim, Departed, Departure, DueEvent, DueMessage, DueRun, Held, Plan, Progress, Queue, QueueName, Recovered,
     RetryUnknown, Settlement, Unsent,
 };
 pub use user::{Erased, Topics, Users};
 
 /// Everything that is remembered.
 pub trait Store:
-    Events + Queue + Messages + Inbox + Users + Topics + Keys + Send + Sync + 'static
+    Events + Queue + Ledger + Messages + Inbox + Users + Topics + Keys + Send + Sync + 'static
 {
 }
 
 impl<T> Store for T where
-    T: Events + Queue + Messages + Inbox + Users + Topics + Keys + Send + Sync + 'static
+    T: Events + Queue + Ledger + Messages + Inbox + Users + Topics + Keys + Send + Sync + 'static
 {
 }
 

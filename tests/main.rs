@@ -7,6 +7,7 @@ mod bad_input;
 mod check;
 mod conformance;
 mod crash;
+mod gates;
 mod guide;
 mod inbox;
 mod language;

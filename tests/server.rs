@@ -105,6 +105,7 @@ impl Server {
             tokens,
             server: options.server,
             time_zone: "UTC".into(),
+            gates: Arc::default(),
             metrics: Some(nuncio::telemetry::Metrics::install().expect("the recorder installs")),
             outbox: Some(shelf.clone()),
             catalog: shelf.clone(),
@@ -263,6 +264,7 @@ impl Server {
             wake_at: None,
             state: json!({}),
             started_at: self.clock.now(),
+            topic: None,
         };
         let message = Message {
             id: self.clock.id(),

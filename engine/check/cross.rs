@@ -18,6 +18,7 @@ pub(super) fn check(
     problems: &mut Vec<Diagnostic>,
 ) {
     duplicates(workflows, problems);
+    batch_templates(catalog, problems);
     for workflow in workflows {
         let source = Source::new(Arc::clone(&workflow.path), Arc::clone(&workflow.source));
         let mut one = One { workflow, source, catalog, channels, templates, problems };
@@ -40,6 +41,22 @@ fn duplicates(workflows: &[Arc<Workflow>], problems: &mut Vec<Diagnostic>) {
             let source = Source::new(Arc::clone(&workflow.path), Arc::clone(&workflow.source));
             let message = format!("`{}` is also the name of {}", workflow.name, other.path);
             problems.push(Diagnostic::error(&source, "workflow.duplicate", 0..0, message));
+        }
+    }
+}
+
+/// A type's template of what was gathered has to be there; for which channels, the steps decide.
+fn batch_templates(catalog: &Catalog, problems: &mut Vec<Diagnostic>) {
+    for declared in &catalog.types {
+        let (Some(name), Some((source, span))) =
+            (&declared.batch_template, &declared.batch_template_place)
+        else {
+            continue;
+        };
+        if catalog.templates.channels(name).is_empty() {
+            let message = format!("there is no template `{name}`");
+            let problem = Diagnostic::error(source, "template.missing", span.clone(), message);
+            problems.push(problem.suggest(name, catalog.templates.names()));
         }
     }
 }

@@ -1,7 +1,7 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{EventId, Priority, RunId, StepPath, UserId, Version, WorkflowName};
+use super::{EventId, Priority, RunId, StepPath, TopicName, UserId, Version, WorkflowName};
 
 /// One workflow at work for one recipient of one event. Unique by those three.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,6 +28,8 @@ pub struct Run {
     /// What steps left for later ones: `{"vars": {…}, "steps": {…}}`.
     pub state: Value,
     pub started_at: Timestamp,
+    /// The topic by which the run came to its recipient, if it came by one.
+    pub topic: Option<TopicName>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]

@@ -55,6 +55,7 @@ fn planned(channel: &str) -> Planned {
             wake_at: None,
             state: json!({ "vars": { "total": 12 }, "steps": {} }),
             started_at: now,
+            topic: None,
         }),
         event: Arc::new(Event {
             id: event,

@@ -9,6 +9,7 @@ mod event;
 mod inbox;
 mod job;
 mod key;
+mod ledger;
 mod message;
 mod plan;
 mod queue;
@@ -27,6 +28,7 @@ use crate::model::{
     Preferences, Run, RunId, StepPath, TopicName, User, UserId, Version, WorkflowName,
 };
 use job::Jobs;
+use ledger::{Sent, Spent};
 use stream::UserStream;
 
 /// A store in memory. Clones share it.
@@ -58,6 +60,12 @@ struct State {
     preferences: BTreeMap<UserId, Preferences>,
     topics: BTreeMap<TopicName, BTreeSet<UserId>>,
     keys: Vec<ApiKey>,
+
+    spending: HashMap<UserId, Spent>,
+    /// By dedupe key.
+    sent: HashMap<[u8; 32], Sent>,
+    /// Messages that gates put off.
+    put_off: HashMap<UserId, BTreeSet<MessageId>>,
 }
 
 struct EventRow {
@@ -82,6 +90,9 @@ struct MessageRow {
     message: Message,
     departed_at: Option<Timestamp>,
     attempts: Vec<Attempt>,
+    /// What it has in common with those that it waits for.
+    gathers: Option<String>,
+    gathered_by: Option<MessageId>,
 }
 
 /// The event, the workflow, and whom the run speaks to.

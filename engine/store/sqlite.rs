@@ -8,6 +8,7 @@ mod erase;
 mod events;
 mod inbox;
 mod keys;
+mod ledger;
 mod messages;
 mod people;
 mod plan;

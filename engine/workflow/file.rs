@@ -9,7 +9,7 @@ use crate::expression::Names;
 use crate::model::{Category, ChannelName, Priority, WorkflowName};
 
 /// What a file may say and the engine cannot do yet. Refused rather than ignored.
-const NOT_YET: [&str; 4] = ["cancel_on", "restart_on", "dedupe", "sensitive"];
+const NOT_YET: [&str; 3] = ["cancel_on", "restart_on", "sensitive"];
 
 const PRIORITIES: [(&str, Priority); 4] = [
     ("critical", Priority::Critical),

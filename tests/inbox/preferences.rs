@@ -59,7 +59,7 @@ async fn put_takes_what_get_gave_and_replaces() {
     assert_eq!(shown, whole);
     assert_eq!(call(&server, "PUT", &shown).await, (200, whole));
     let stored = server.store.preferences(&"42".into()).await.expect("the store answers");
-    assert!(!stored.notification_types["billing"]["email"]);
+    assert_eq!(stored.notification_types["billing"].of(&"email".into()), Some(false));
 
     let (_, empty) = call(&server, "PUT", &json!({})).await;
     assert_eq!(empty["notification_types"]["billing"]["email"], true);

@@ -17,6 +17,7 @@ impl State {
         let known = self.users.remove(id).is_some();
         let chose = self.preferences.remove(id).is_some();
         self.streams.remove(id);
+        self.spending.remove(id);
         let erased = Erased {
             entries: self.erase_entries(id),
             messages: self.erase_messages(id, now),
@@ -47,6 +48,7 @@ impl State {
                 attempt.receipt = None;
             }
         }
+        self.put_off.remove(id);
         theirs.len() as u64
     }
 

@@ -130,7 +130,14 @@ impl State {
             return false;
         }
         messages.push(id);
-        self.messages.insert(id, MessageRow { message, departed_at: None, attempts: Vec::new() });
+        let row = MessageRow {
+            message,
+            departed_at: None,
+            attempts: Vec::new(),
+            gathers: None,
+            gathered_by: None,
+        };
+        self.messages.insert(id, row);
         self.schedule_message(id);
         true
     }

@@ -15,6 +15,7 @@ pub(super) async fn everywhere(
         return Ok(None);
     }
     change(connection, "DELETE FROM preference WHERE user = ?1", user).await?;
+    change(connection, "DELETE FROM spending WHERE user = ?1", user).await?;
     let subscriptions =
         change(connection, "DELETE FROM subscription WHERE user = ?1", user).await?;
     let entries = change(connection, "DELETE FROM inbox WHERE user = ?1", user).await?;
