@@ -36,7 +36,8 @@ impl Window {
             }
             let ends = at.saturating_add(self.left(local)).unwrap_or(Timestamp::MAX);
             match zone.following(at).next() {
-                Some(turn) if turn.timestamp() < ends => at = turn.timestamp(),
+                // At the very end too: what the clock shows then is not the end.
+                Some(turn) if turn.timestamp() <= ends => at = turn.timestamp(),
                 _ => return ends,
             }
         }

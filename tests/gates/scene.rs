@@ -65,6 +65,7 @@ impl Setting {
             ("workflows/news.yaml", workflow.as_str()),
             ("templates/news/email.hbs", text),
             ("templates/news/sms.hbs", "{{event.data.text}}"),
+            ("templates/news/webhook.hbs", "{\"text\": \"{{event.data.text}}\"}"),
             ("templates/news/in_app.hbs", "---\ntitle: News\n---\n{{event.data.text}}"),
         ];
         files.extend(self.files);

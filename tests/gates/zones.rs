@@ -82,7 +82,7 @@ fn around(zone: &TimeZone, oracle: &Oracle, turn: i64, offsets: &[i64], count: &
         let release = window.release(zone, now).as_second();
         count.asked += 1;
         assert!(release >= start && release - start <= LONGEST, "{now}: {release}");
-        assert!(!oracle.is_quiet(release), "{now} is let go into the night, {}", oracle.zone);
+        assert!(!oracle.is_quiet(release), "{now} is let go into the night; {}", oracle.zone);
         assert_eq!(window.is_quiet(zone, now), oracle.is_quiet(start), "{now}, {}", oracle.zone);
         // None earlier: neither the second before, nor any step on the way, nor the turn itself.
         let mut asked = start;
@@ -155,6 +155,9 @@ fn where_the_clock_is_set_back_a_window_may_end_twice() {
     assert_eq!(release("2026-10-25T01:00:00Z"), at("2026-10-25T01:30:00Z"));
     let longer = Window::new(time(22, 0, 0, 0), time(2, 30, 0, 0)).expect("a window");
     assert_eq!(longer.release(&zone, at("2026-10-24T21:00:00Z")), at("2026-10-25T00:30:00Z"));
+    // It would end at 03:00, and the clock shows 02:00 again at that instant.
+    let whole = Window::new(time(22, 0, 0, 0), time(3, 0, 0, 0)).expect("a window");
+    assert_eq!(whole.release(&zone, at("2026-10-24T21:00:00Z")), at("2026-10-25T02:00:00Z"));
 }
 
 #[test]
