@@ -204,7 +204,6 @@ impl Reason {
         let decision = Decision::of_message(&planned.message, at, verdict, self.code, self.reason);
         Decision { rule: self.rule, ..decision }
     }
-
 }
 
 impl Says {

@@ -26,6 +26,4 @@ pub use inbox::{Entry, Frame, FrameBody, Stream};
 pub use message::{Attempt, AttemptOutcome, Message, MessageStatus, Planned, Priority};
 pub use run::{Run, RunStatus};
 pub use span::{BadSpan, Span};
-pub use user::{
-    Limits, Person, Preferences, Presence, QuietHours, Recipient, Row, Switch, User,
-};
+pub use user::{Limits, Person, Preferences, Presence, QuietHours, Recipient, Row, Switch, User};

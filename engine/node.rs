@@ -29,7 +29,6 @@ use crate::config::{AllowPrivate, Config, Environment, SecretError};
 use crate::diagnostic::Diagnostic;
 use crate::dispatch::Dispatch;
 use crate::egress::{self, Egress};
-use crate::gate::Defaults;
 use crate::job::{Jobs, Settings};
 use crate::pipeline::{Pipeline, Rules};
 use crate::relay::{self, Hub, Relay};
@@ -123,13 +122,8 @@ impl Node {
         let material = key_material(&config, &environment)?;
         let tokens = Arc::new(Verifier::new(&config.auth, material, clock.clone())?);
         let hub = Arc::new(Hub::new(&config.relay, clock.clone()));
-        let gates = Arc::new(Defaults::of(&config));
-        let rules = Rules {
-            retry: config.engine.retry.clone(),
-            strict_events: config.engine.strict_events,
-            gates: gates.clone(),
-            expiry: config.engine.expiry,
-        };
+        let rules = Rules::of(&config);
+        let gates = rules.gates.clone();
         let pipeline = Arc::new(Pipeline::new(
             clock.clone(),
             shared.clone(),

@@ -26,6 +26,7 @@ use async_trait::async_trait;
 use crate::channel::Publish;
 use crate::check::Catalog;
 use crate::clock::Clock;
+use crate::config::Config;
 use crate::dispatch::{Dispatch, Dispatched};
 use crate::gate::{self, Answer as GateAnswer, Facts};
 use crate::ingest::{self, Answer, Incoming, Refusal};
@@ -84,6 +85,17 @@ pub struct Rules {
     pub gates: Arc<gate::Defaults>,
     /// A message's end, where neither step nor workflow names one.
     pub expiry: Option<Span>,
+}
+
+impl Rules {
+    pub fn of(config: &Config) -> Self {
+        Self {
+            retry: config.engine.retry.clone(),
+            strict_events: config.engine.strict_events,
+            gates: Arc::new(gate::Defaults::of(config)),
+            expiry: config.engine.expiry,
+        }
+    }
 }
 
 #[async_trait]
@@ -275,7 +287,9 @@ impl Pipeline {
         let mut back = None;
         if message.channel.is_in_app() {
             let at = self.clock.now();
-            if ground.once.is_some() && !self.depart(departure(inbox::INBOX.into(), at), &mut back).await? {
+            if ground.once.is_some()
+                && !self.depart(departure(inbox::INBOX.into(), at), &mut back).await?
+            {
                 return Ok(back);
             }
             return Ok(Some(inbox::deliver(&rendered, at)));
@@ -382,7 +396,8 @@ impl Pipeline {
         let planned_run = Arc::new(run.clone());
         for mut message in steps.messages {
             let lasts = self.rules.expiry.filter(|_| message.expires_at.is_none());
-            message.expires_at = message.expires_at.or(lasts.map(|Span(lasts)| self.clock.after(lasts)));
+            message.expires_at =
+                message.expires_at.or(lasts.map(|Span(lasts)| self.clock.after(lasts)));
             // Whether the same was sent before is known to the store alone: not in this write.
             let at_once = message.due_at <= now && workflow.dedupe.is_none();
             if !(message.channel.is_in_app() && at_once) {

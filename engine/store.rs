@@ -27,8 +27,8 @@ pub use key::{ApiKey, Keys};
 pub use ledger::{Asking, Gathered, Ledger, Once, Spend, Spending};
 pub use message::{MessageQuery, MessageRecord, Messages};
 pub use queue::{
-    Claim, Departed, Departure, DueEvent, DueMessage, DueRun, Held, Plan, Progress, Queue, QueueName, Recovered,
-    RetryUnknown, Settlement, Unsent,
+    Claim, Departed, Departure, DueEvent, DueMessage, DueRun, Held, Plan, Progress, Queue,
+    QueueName, Recovered, RetryUnknown, Settlement, Unsent,
 };
 pub use user::{Erased, Topics, Users};
 

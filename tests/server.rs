@@ -50,6 +50,8 @@ pub struct Server {
 pub struct Options {
     pub server: config::Server,
     pub relay: config::Relay,
+    /// What holds for users who said nothing.
+    pub gates: Arc<nuncio::gate::Defaults>,
 }
 
 /// What is loaded: two types, a channel, and switches for what goes wrong.
@@ -105,7 +107,7 @@ impl Server {
             tokens,
             server: options.server,
             time_zone: "UTC".into(),
-            gates: Arc::default(),
+            gates: options.gates,
             metrics: Some(nuncio::telemetry::Metrics::install().expect("the recorder installs")),
             outbox: Some(shelf.clone()),
             catalog: shelf.clone(),

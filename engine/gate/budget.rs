@@ -21,7 +21,9 @@ pub(super) fn ask(planned: &Planned, facts: &Facts<'_>) -> Says {
         Rolling { most: limits.max_per_day, hours: 24, code: "budget.day" },
     ];
     let full = full.into_iter().filter_map(|limit| limit.full(facts));
-    let Some(full) = full.max_by_key(|full| (full.until.is_none(), full.until)) else { return Says::Pass };
+    let Some(full) = full.max_by_key(|full| (full.until.is_none(), full.until)) else {
+        return Says::Pass;
+    };
     let reason = |what: &str| {
         let (most, hours) = (full.most, full.hours);
         let span = if hours == 1 { "an hour" } else { "a day" };
@@ -123,6 +125,6 @@ mod tests {
         assert_eq!(ask(3, 0, 59), Some(minute(60)));
         assert_eq!(ask(3, 1, 60), Some(minute(70)), "one that waits longer goes first");
         assert_eq!(ask(3, 3, 60), Some(minute(120)), "all places go to those ahead");
-        assert_eq!(ask(4, 2, 30), Some(minute(60)));
+        assert_eq!(ask(4, 2, 30), Some(minute(70)), "two too many");
     }
 }

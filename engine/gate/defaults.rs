@@ -30,15 +30,14 @@ impl Defaults {
             timezone: hours.timezone.clone(),
         });
         let tenants = config.tenants.iter();
-        let tenants = tenants.map(|(name, tenant)| {
-            (name.clone(), tenant.preferences.notification_types.clone())
-        });
+        let tenants = tenants
+            .map(|(name, tenant)| (name.clone(), tenant.preferences.notification_types.clone()));
         Self {
             preferences: config.engine.preferences.clone(),
             tenants: tenants.collect(),
             quiet_hours,
             limits: config.engine.budgets,
-            zone: Zone::named(&config.engine.time_zone).map_or_else(utc, |zone| zone),
+            zone: Zone::named(&config.engine.time_zone).unwrap_or_else(utc),
         }
     }
 
@@ -83,11 +82,7 @@ impl Default for Defaults {
 }
 
 /// The category's own row first, then that of all others; in a row likewise.
-fn of(
-    rows: &BTreeMap<Category, Row>,
-    category: &Category,
-    channel: &ChannelName,
-) -> Option<bool> {
+fn of(rows: &BTreeMap<Category, Row>, category: &Category, channel: &ChannelName) -> Option<bool> {
     let said = |row: &Row| row.of(channel).or(row.every());
     rows.get(category).and_then(said).or_else(|| rows.get(ChannelName::EVERY).and_then(said))
 }

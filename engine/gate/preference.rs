@@ -46,10 +46,11 @@ pub struct Resolved([Option<bool>; 7]);
 pub fn resolve(asked: &Asked<'_>, defaults: &Defaults, said: Option<&Preferences>) -> Resolved {
     let Asked { category, channel, tenant, workflow, topic } = *asked;
     let row = said.and_then(|said| said.notification_types.get(category));
-    let of_workflow = said.zip(workflow).and_then(|(said, workflow)| {
-        said.workflows.get(&workflow.name)?.allows(channel)
-    });
-    let of_topic = said.zip(topic).and_then(|(said, topic)| said.topics.get(topic)?.allows(channel));
+    let of_workflow = said
+        .zip(workflow)
+        .and_then(|(said, workflow)| said.workflows.get(&workflow.name)?.allows(channel));
+    let of_topic =
+        said.zip(topic).and_then(|(said, topic)| said.topics.get(topic)?.allows(channel));
     // Of a workflow and a topic that disagree, the no counts.
     let choice = match (of_workflow, of_topic) {
         (Some(workflow), Some(topic)) => Some(workflow && topic),
@@ -73,8 +74,9 @@ impl Resolved {
 
     /// The most special layer that says something.
     pub fn decided_by(&self) -> Layer {
-        let said = Layer::ALL.into_iter().zip(&self.0).filter(|(_, said)| said.is_some());
-        said.last().map_or(Layer::BuiltIn, |(layer, _)| layer)
+        let said = Layer::ALL.into_iter().zip(&self.0).rev();
+        let mut said = said.filter_map(|(layer, said)| said.map(|_| layer));
+        said.next().unwrap_or(Layer::BuiltIn)
     }
 
     /// `built-in on < workflow off < user's category on`.
@@ -121,11 +123,8 @@ pub(super) fn ask(planned: &Planned, facts: &Facts<'_>) -> Says {
     if facts.workflow.required.binds(&message.channel) {
         return Says::Pass;
     }
-    let refused = if unsubscribed {
-        Some(unsubscribed_from(planned))
-    } else {
-        refused(planned, facts, said)
-    };
+    let refused =
+        if unsubscribed { Some(unsubscribed_from(planned)) } else { refused(planned, facts, said) };
     match refused {
         None => Says::Pass,
         Some(reason) if facts.critical(planned) => Says::Waived(Reason {

@@ -72,6 +72,7 @@ pub struct QuietHours {
 
 /// Absent: no limit; 0: none at all but critical.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Limits {
     pub max_per_hour: Option<u32>,
     pub max_per_day: Option<u32>,

@@ -122,6 +122,7 @@ async fn a_budget_gathers_too() {
     assert_eq!((held.decision, &*held.code), (Verdict::Hold, "budget.hour"));
     scene.until("2026-03-02T15:00:00Z").await;
     let expected = [("one", "12:00"), ("three", "13:00")];
-    let expected = expected.map(|(text, time)| (text.into(), at(&format!("2026-03-02T{time}:00Z"))));
+    let expected =
+        expected.map(|(text, time)| (text.into(), at(&format!("2026-03-02T{time}:00Z"))));
     assert_eq!(scene.sent_at(), expected);
 }

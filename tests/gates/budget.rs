@@ -30,7 +30,8 @@ async fn what_is_over_the_limit_waits_until_enough_of_the_window_has_passed() {
     assert_eq!(held.rule.as_deref(), Some("user 42: frequency_limits.max_per_hour"));
     scene.until("2026-03-02T14:00:00Z").await;
     let expected = [("one", "12:00"), ("two", "12:20"), ("three", "13:00")];
-    let expected = expected.map(|(text, time)| (text.into(), at(&format!("2026-03-02T{time}:00Z"))));
+    let expected =
+        expected.map(|(text, time)| (text.into(), at(&format!("2026-03-02T{time}:00Z"))));
     assert_eq!(scene.sent_at(), expected);
 }
 
@@ -43,7 +44,8 @@ async fn those_who_waited_leave_by_priority_then_age_and_never_past_the_limit() 
     scene.emit(json!({"text": "high", "high": true})).await;
     scene.until("2026-03-02T18:00:00Z").await;
     let expected = [("first", "12:00"), ("high", "13:00"), ("old", "14:00"), ("young", "15:00")];
-    let expected = expected.map(|(text, time)| (text.into(), at(&format!("2026-03-02T{time}:00Z"))));
+    let expected =
+        expected.map(|(text, time)| (text.into(), at(&format!("2026-03-02T{time}:00Z"))));
     assert_eq!(scene.sent_at(), expected);
 }
 
@@ -118,7 +120,8 @@ async fn a_step_may_drop_or_ignore() {
 
 #[tokio::test]
 async fn channels_that_do_not_interrupt_neither_wait_nor_count() {
-    let scene = limited(Setting { send: "[in_app, webhook, email]", ..Setting::default() }, 1).await;
+    let scene =
+        limited(Setting { send: "[in_app, webhook, email]", ..Setting::default() }, 1).await;
     let first = scene.emit(json!({})).await;
     assert!(scene.decided(first).await.iter().all(|row| row.0 == Verdict::Send));
     let second = scene.emit(json!({})).await;

@@ -21,7 +21,9 @@ async fn the_first_gate_that_says_no_decides() {
     scene.prefer(said).await;
     let held = scene.emit(json!({"order": 7})).await;
     assert_eq!(scene.decided(held).await, [decided(Verdict::Hold, "quiet_hours.held")]);
-    scene.prefer(json!({"frequency_limits": {"max_per_hour": 0}, "workflows": {"news": true}})).await;
+    scene
+        .prefer(json!({"frequency_limits": {"max_per_hour": 0}, "workflows": {"news": true}}))
+        .await;
     scene.work().await;
     assert_eq!(scene.decided(held).await[1], decided(Verdict::Drop, "budget.hour"));
 }

@@ -10,9 +10,8 @@ use nuncio::clock::Clock;
 use nuncio::config::{Config, OnUnknown};
 use nuncio::dispatch::{Dispatch, Installed};
 use nuncio::explain::{self, Row};
-use nuncio::gate::Defaults;
 use nuncio::ingest::{Answer, Incoming};
-use nuncio::model::{EventId, Preferences, QuietHours, User, Verdict};
+use nuncio::model::{EventId, Preferences, User, Verdict};
 use nuncio::pipeline::{Accept, Pipeline, Rules};
 use nuncio::relay::Hub;
 use nuncio::store::memory::MemoryStore;
@@ -81,12 +80,7 @@ impl Setting {
             catalog.clone(),
             dispatch(&outbox, &clock),
             Arc::new(Hub::new(&self.config.relay, clock.clone())),
-            Rules {
-                retry: self.config.engine.retry.clone(),
-                strict_events: false,
-                gates: Arc::new(Defaults::of(&self.config)),
-                expiry: self.config.engine.expiry,
-            },
+            Rules::of(&self.config),
         );
         pipeline.use_catalog(catalog).await.expect("the store answers");
         let pipeline = Arc::new(pipeline);
@@ -256,8 +250,4 @@ pub fn decided(verdict: Verdict, code: &str) -> (Verdict, String) {
 /// Quiet hours as a user has them.
 pub fn quiet(start: &str, end: &str) -> Value {
     json!({"quiet_hours": {"enabled": true, "start_time": start, "end_time": end}})
-}
-
-pub fn hours(start: &str, end: &str) -> QuietHours {
-    serde_json::from_value(quiet(start, end)["quiet_hours"].clone()).expect("quiet hours")
 }

@@ -35,6 +35,15 @@ impl Oracle {
     }
 }
 
+impl Oracle {
+    /// When a clock that is never turned, and goes as the zone's does at `like`, shows the night's
+    /// end for the first time from `start` on.
+    fn next_end(&self, start: i64, like: i64) -> i64 {
+        let local = start + Self::offset(self.zone, like);
+        start + (seconds(self.window.1) - local).rem_euclid(86_400)
+    }
+}
+
 fn seconds(time: Time) -> i64 {
     time.duration_since(Time::midnight()).as_secs()
 }
@@ -84,13 +93,11 @@ fn around(zone: &TimeZone, oracle: &Oracle, turn: i64, offsets: &[i64], count: &
         assert!(release >= start && release - start <= LONGEST, "{now}: {release}");
         assert!(!oracle.is_quiet(release), "{now} is let go into the night; {}", oracle.zone);
         assert_eq!(window.is_quiet(zone, now), oracle.is_quiet(start), "{now}, {}", oracle.zone);
-        // None earlier: neither the second before, nor any step on the way, nor the turn itself.
-        let mut asked = start;
-        while asked < release {
-            assert!(oracle.is_quiet(asked), "{now} could leave before, {}", oracle.zone);
-            asked += if (asked - turn).abs() < 5400 { 300 } else { 1800 };
-        }
-        for edge in [release - 1, turn, turn - 1] {
+        // None earlier. The night can end where the clock shows its end, by the offset before the
+        // turn or by the one after it, or at the turn itself, and nowhere else.
+        let ends = [start, turn - 1, turn, release].map(|at| oracle.next_end(start, at));
+        let ends = ends.into_iter().flat_map(|end| [end, end + 86_400, end + 2 * 86_400]);
+        for edge in ends.chain([turn, turn + 1, start, release - 1]) {
             let held = start <= edge && edge < release;
             assert!(!held || oracle.is_quiet(edge), "{now} could leave at {edge}, {}", oracle.zone);
         }

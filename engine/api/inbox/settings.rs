@@ -117,7 +117,9 @@ fn unsubscribed(value: Value, known: &Known) -> Parsed<BTreeSet<Category>> {
         let path = format!("{path}.{place}");
         let name = name.as_str().ok_or_else(|| bad(&path, "it is a notification type"))?;
         let category = known.types.iter().find(|one| one.as_str().eq_ignore_ascii_case(name));
-        category.cloned().ok_or_else(|| bad(&path, format!("`{name}` is no known notification type")))
+        category
+            .cloned()
+            .ok_or_else(|| bad(&path, format!("`{name}` is no known notification type")))
     };
     names.into_iter().enumerate().map(category).collect()
 }

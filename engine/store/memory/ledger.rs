@@ -83,7 +83,8 @@ impl State {
             let count = spent.filter(|at| **at > since).count();
             most.is_some_and(|most| count >= usize::try_from(most).unwrap_or(usize::MAX))
         };
-        let full = is_full(spend.limits.max_per_hour, HOUR) || is_full(spend.limits.max_per_day, DAY);
+        let full =
+            is_full(spend.limits.max_per_hour, HOUR) || is_full(spend.limits.max_per_day, DAY);
         full.then_some(Departed::OverBudget)
     }
 

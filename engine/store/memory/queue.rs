@@ -10,8 +10,8 @@ use crate::model::{
 };
 use crate::store::queue::RetryUnknown;
 use crate::store::{
-    Claim, Departed, Departure, DueEvent, DueMessage, DueRun, Progress, Queue, QueueName, Recovered, Result,
-    Settlement, Unsent,
+    Claim, Departed, Departure, DueEvent, DueMessage, DueRun, Progress, Queue, QueueName,
+    Recovered, Result, Settlement, Unsent,
 };
 
 #[async_trait]

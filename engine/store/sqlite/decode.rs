@@ -81,7 +81,7 @@ pub(super) fn run(row: &SqliteRow) -> Result<Run> {
         wake_at: noun.maybe_time(row.try_get(11)?)?,
         state: noun.json(row.try_get(12)?)?,
         started_at: noun.time(row.try_get(13)?)?,
-        topic: row.try_get::<Option<String>, _>(16)?.map(Into::into),
+        topic: row.try_get::<Option<String>, _>("topic")?.map(Into::into),
     })
 }
 

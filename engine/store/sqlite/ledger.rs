@@ -15,8 +15,7 @@ use super::decode::{self, millis};
 use super::queue::Round;
 use crate::model::{Message, MessageId, MessageStatus, UserId};
 use crate::store::{
-    Asking, Departed, Departure, Gathered, Ledger, Once, Result, Settlement, Spending,
-    Users,
+    Asking, Departed, Departure, Gathered, Ledger, Once, Result, Settlement, Spending, Users,
 };
 
 /// What counts for the longer of the two limits.
@@ -124,10 +123,7 @@ pub(super) async fn let_leave(
     Ok(())
 }
 
-async fn ask(
-    connection: &mut SqliteConnection,
-    departure: &Departure,
-) -> sqlx::Result<Departed> {
+async fn ask(connection: &mut SqliteConnection, departure: &Departure) -> sqlx::Result<Departed> {
     let leased: Option<i64> =
         sqlx::query_scalar("SELECT attempt FROM message WHERE id = ? AND fence = ? AND status = 1")
             .bind(departure.message.0)
@@ -168,11 +164,13 @@ async fn ask(
 async fn keep(connection: &mut SqliteConnection, departure: &Departure) -> sqlx::Result<()> {
     let (message, at) = (departure.message.0, millis(departure.at));
     if let Some(once) = departure.once {
-        sqlx::query("DELETE FROM sent WHERE key IN (SELECT key FROM sent WHERE until <= ? LIMIT ?)")
-            .bind(at)
-            .bind(CLEARED)
-            .execute(&mut *connection)
-            .await?;
+        sqlx::query(
+            "DELETE FROM sent WHERE key IN (SELECT key FROM sent WHERE until <= ? LIMIT ?)",
+        )
+        .bind(at)
+        .bind(CLEARED)
+        .execute(&mut *connection)
+        .await?;
         sqlx::query("INSERT OR REPLACE INTO sent (key, at, until, message) VALUES (?, ?, ?, ?)")
             .bind(once.key.to_vec())
             .bind(at)

@@ -17,8 +17,8 @@ use super::writer::Call;
 use super::{SqliteStore, ledger, recover};
 use crate::model::{Event, EventId, Fence, Frame, Run, RunId};
 use crate::store::{
-    Claim, Departed, Departure, DueEvent, DueMessage, DueRun, Progress, Queue, QueueName, Recovered, Result,
-    RetryUnknown, Settlement, Unsent,
+    Claim, Departed, Departure, DueEvent, DueMessage, DueRun, Progress, Queue, QueueName,
+    Recovered, Result, RetryUnknown, Settlement, Unsent,
 };
 
 pub(super) type ClaimedRows = Vec<SqliteRow>;
@@ -104,7 +104,7 @@ impl Queue for SqliteStore {
             let Some(event) = events.get(&message.event).cloned() else { continue };
             let left_before = row.try_get::<Option<i64>, _>(20)?.is_some();
             let (fence, claims) = (Fence(row.try_get(19)?), row.try_get(21)?);
-            let leads = row.try_get::<Option<&str>, _>(22)?.is_some();
+            let leads = row.try_get::<Option<&str>, _>("gathers")?.is_some();
             due.push(DueMessage { message, run, event, fence, left_before, claims, leads });
         }
         Ok(due)

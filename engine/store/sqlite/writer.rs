@@ -8,7 +8,9 @@ use futures_util::future::BoxFuture;
 use sqlx::{Connection, SqliteConnection};
 use tokio::sync::{mpsc, oneshot};
 
-use super::super::{Acceptance, Accepted, Departed, Departure, Progress, Result, Settlement, StoreError};
+use super::super::{
+    Acceptance, Accepted, Departed, Departure, Progress, Result, Settlement, StoreError,
+};
 use super::queue::{ClaimCall, ClaimedRows};
 use super::streams::Streams;
 use super::{events, queue};

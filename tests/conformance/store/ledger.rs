@@ -33,7 +33,13 @@ async fn spending(scene: &Scene, message: MessageId) -> Spending {
 }
 
 /// Puts a claimed message off until `due_at`, with the code of a gate.
-async fn put_off(scene: &Scene, due: &DueMessage, due_at: Timestamp, code: &str, key: Option<&str>) {
+async fn put_off(
+    scene: &Scene,
+    due: &DueMessage,
+    due_at: Timestamp,
+    code: &str,
+    key: Option<&str>,
+) {
     let held = Settlement {
         due_at: Some(due_at),
         code: Some(code.into()),
@@ -46,10 +52,7 @@ async fn put_off(scene: &Scene, due: &DueMessage, due_at: Timestamp, code: &str,
 /// Ends a claimed message, as a stage does that says no.
 async fn end(scene: &Scene, due: &DueMessage, status: MessageStatus) {
     let no = Decision::of_message(&due.message, scene.now(), Verdict::Drop, "expired", "no");
-    let ended = Settlement {
-        decisions: vec![no],
-        ..settlement(due.message.id, due.fence, status)
-    };
+    let ended = Settlement { decisions: vec![no], ..settlement(due.message.id, due.fence, status) };
     assert!(scene.settle(ended).await.is_some());
 }
 
@@ -263,7 +266,8 @@ pub async fn a_leader_that_is_not_sent_sets_the_others_free(scene: Scene) {
     scene.clock.set(scene.after(60));
     let leader = scene.claim_messages(9).await.into_iter().find(|due| due.message.id == first.id);
     end(&scene, &leader.unwrap(), MessageStatus::Expired).await;
-    let free: Vec<_> = scene.claim_messages(9).await.into_iter().map(|due| due.message.id).collect();
+    let free: Vec<_> =
+        scene.claim_messages(9).await.into_iter().map(|due| due.message.id).collect();
     assert_eq!(free, [second.id, third.id]);
 
     let [first, second, _] = three_gathered(&scene).await;

@@ -11,7 +11,8 @@ use nuncio::model::{
 use nuncio::store::memory::MemoryStore;
 use nuncio::store::sqlite::SqliteStore;
 use nuncio::store::{
-    Acceptance, Accepted, Claim, Departed, Departure, DueMessage, MessageRecord, Plan, Settlement, Store,
+    Acceptance, Accepted, Claim, Departed, Departure, DueMessage, MessageRecord, Plan, Settlement,
+    Store,
 };
 use serde_json::json;
 
