@@ -43,6 +43,7 @@ use crate::auth::{KeyRing, Verifier};
 use crate::channel::Publish;
 use crate::clock::Clock;
 use crate::config;
+use crate::gate::Defaults;
 use crate::pipeline::Accept;
 use crate::store::Store;
 use crate::telemetry::Metrics;
@@ -63,6 +64,8 @@ pub struct Parts {
     pub server: config::Server,
     /// The zone of users that name none: `engine.time_zone`.
     pub time_zone: String,
+    /// What preferences follow where a user said nothing.
+    pub gates: Arc<Defaults>,
     pub metrics: Option<Metrics>,
     /// What the capture provider holds; `dev` only.
     pub outbox: Option<Arc<dyn Outbox>>,

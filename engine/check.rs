@@ -77,6 +77,12 @@ impl Catalog {
         known
     }
 
+    /// The template of what was gathered of this type, where a pack names one.
+    pub fn batch_template(&self, category: &Category) -> Option<&str> {
+        let declared = self.types.iter().find(|declared| declared.name == *category)?;
+        declared.batch_template.as_deref()
+    }
+
     /// Whether a law-like opt-out binds even critical messages of this type.
     pub fn is_marketing(&self, category: &Category) -> bool {
         self.types.iter().any(|declared| declared.marketing && declared.name == *category)

@@ -7,6 +7,7 @@ mod loader;
 mod encryption;
 mod limits;
 mod provider;
+mod tenant;
 mod secret;
 mod document;
 mod environment;
@@ -28,9 +29,10 @@ pub use loader::{Flag, Loaded, load};
 pub use provider::{OnUnknown, Provider, Rate};
 pub use secret::{Secret, SecretError};
 pub use setting::Setting;
+pub use tenant::{QuietHours, Tenant, TenantPreferences};
 
 pub use crate::model::Span;
-use crate::model::{ChannelName, ProviderName};
+use crate::model::{Category, ChannelName, Limits, ProviderName, Row};
 
 /// Everything that can be set.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -46,6 +48,7 @@ pub struct Config {
     pub egress: Egress,
     pub encryption: Encryption,
     pub telemetry: Telemetry,
+    pub tenants: BTreeMap<String, Tenant>,
 }
 
 /// Where everything is remembered.
@@ -103,6 +106,17 @@ pub struct Engine {
     pub lease: Span,
     /// One attempt's longest time. Default 30 s.
     pub attempt_timeout: Span,
+    /// What could not leave so long after it was planned is dropped. Default: never; a workflow's
+    /// and a step's `expires` win.
+    pub expiry: Option<Span>,
+    /// Of recipients who said nothing of quiet hours. Default none.
+    pub quiet_hours: Option<QuietHours>,
+    /// Of recipients who set no limit: `max_per_hour`, `max_per_day`. Default none; 0: nothing but
+    /// what is critical.
+    pub budgets: Limits,
+    /// On or off by notification type and channel, where nobody more special says: `true` or
+    /// `false` for all channels, `*` for all other types or channels. Default on.
+    pub preferences: BTreeMap<Category, Row>,
 }
 
 /// One channel's providers, in the order of failover.
@@ -187,6 +201,10 @@ impl Default for Engine {
             workers: 256,
             lease: Span::seconds(60),
             attempt_timeout: Span::seconds(30),
+            expiry: None,
+            quiet_hours: None,
+            budgets: Limits::default(),
+            preferences: BTreeMap::new(),
         }
     }
 }

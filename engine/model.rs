@@ -4,6 +4,7 @@
 //! only where a value crosses an edge (a file, the API, the relay, a plugin).
 
 mod address;
+mod code;
 mod decision;
 mod device;
 mod event;
@@ -15,6 +16,7 @@ mod span;
 mod user;
 
 pub use address::{Content, Parcel};
+pub use code::{CODES, Code, GATES, Gate, Stage};
 pub use decision::{Decision, Verdict};
 pub use device::{BadToken, Bounce, Device, DeviceId, DeviceToken, DeviceType, Registration};
 pub use event::{Event, EventStatus};
@@ -26,4 +28,4 @@ pub use inbox::{Entry, Frame, FrameBody, Stream};
 pub use message::{Attempt, AttemptOutcome, Message, MessageStatus, Planned, Priority};
 pub use run::{Run, RunStatus};
 pub use span::{BadSpan, Span};
-pub use user::{Limits, Person, Preferences, Presence, QuietHours, Recipient, Switch, User};
+pub use user::{Limits, Person, Preferences, Presence, QuietHours, Recipient, Row, Switch, User};

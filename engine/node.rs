@@ -131,7 +131,8 @@ impl Node {
         let material = key_material(&config, &environment)?;
         let tokens = Arc::new(Verifier::new(&config.auth, material, clock.clone())?);
         let hub = Arc::new(Hub::new(&config.relay, clock.clone()));
-        let rules = rules(&config);
+        let rules = Rules::of(&config);
+        let gates = rules.gates.clone();
         let pipeline = Arc::new(Pipeline::new(
             clock.clone(),
             shared.clone(),
@@ -167,6 +168,7 @@ impl Node {
             tokens,
             server: config.server.clone(),
             time_zone: config.engine.time_zone.clone(),
+            gates,
             metrics: Some(metrics.clone()),
             outbox: dev.then(|| Arc::new(Captured(capture)) as Arc<dyn api::Outbox>),
             catalog: view.clone(),
@@ -235,11 +237,6 @@ impl Node {
         }
         self.store.close().await;
     }
-}
-
-/// The operator's part in the pipeline's decisions.
-pub fn rules(config: &Config) -> Rules {
-    Rules { retry: config.engine.retry.clone(), strict_events: config.engine.strict_events }
 }
 
 /// The ways out of a node, as configured.

@@ -19,6 +19,7 @@ mod facts;
 mod inbox;
 mod stops;
 mod reach;
+mod past;
 mod wake;
 
 use std::sync::{Arc, PoisonError, RwLock};
@@ -29,6 +30,7 @@ use async_trait::async_trait;
 use crate::channel::Publish;
 use crate::check::Catalog;
 use crate::clock::Clock;
+use crate::config::Config;
 use crate::dispatch::{Dispatch, Dispatched};
 use crate::gate::{self, Answer as GateAnswer, Facts};
 use crate::ingest::{self, Incoming, Refusal};
@@ -39,11 +41,12 @@ use crate::model::{
 use crate::plan::{self, Asked, Surroundings};
 use crate::render::{self, Rendered};
 use crate::store::{
-    Acceptance, Accepted, CalendarQuery, Departure, DueMessage, DueRun, Plan, Progress, QueueName,
-    Recovered, Store, StoreError,
+    Acceptance, Accepted, CalendarQuery, Departed, Departure, DueMessage, DueRun, Held, Plan,
+    Progress, QueueName, Recovered, Store, StoreError,
 };
 use crate::workflow::Workflow;
 use attempt::Ended;
+use past::Ground;
 
 pub use calendar::Foreseen;
 pub use wake::Wake;
@@ -94,6 +97,21 @@ pub struct Rules {
     pub retry: Vec<Span>,
     /// Refuse events that no `events.yaml` declares.
     pub strict_events: bool,
+    /// What holds for recipients who said nothing.
+    pub gates: Arc<gate::Defaults>,
+    /// A message's end, where neither step nor workflow names one.
+    pub expiry: Option<Span>,
+}
+
+impl Rules {
+    pub fn of(config: &Config) -> Self {
+        Self {
+            retry: config.engine.retry.clone(),
+            strict_events: config.engine.strict_events,
+            gates: Arc::new(gate::Defaults::of(config)),
+            expiry: config.engine.expiry,
+        }
+    }
 }
 
 #[async_trait]
@@ -198,7 +216,10 @@ impl Pipeline {
     /// Frees what a crash, or a node that is gone, left claimed. `everything`: at the start of the
     /// only node.
     pub async fn recover(&self, everything: bool) -> Result<Recovered, StoreError> {
-        let again = |channel: &_, provider: &_| self.dispatch.retries_unknown(channel, provider);
+        // An inbox takes an entry once, however often it is put there.
+        let again = |channel: &crate::model::ChannelName, provider: &_| {
+            channel.is_in_app() || self.dispatch.retries_unknown(channel, provider)
+        };
         let recovered = self.store.recover(self.clock.now(), everything, &again).await?;
         if recovered.released + recovered.unknown > 0 {
             self.wake.tell(QueueName::Messages);
@@ -266,7 +287,7 @@ impl Pipeline {
 
     /// One way through gate, render and dispatch. `None`: the message is no longer ours.
     async fn attempt(&self, due: DueMessage) -> Result<Option<Ended>, StoreError> {
-        let DueMessage { message, run, event, fence, claims, .. } = due;
+        let DueMessage { message, run, event, fence, claims, left_before, leads } = due;
         let now = self.clock.now();
         if claims > MOST_CLAIMS {
             return Ok(Some(Ended::poisoned(&message, claims, now)));
@@ -274,30 +295,43 @@ impl Pipeline {
         let workflow = self.workflow(&run).await?;
         let recipient = self.recipient(&run).await?;
         let planned = Planned { message, run, event, recipient };
-        let rendered = match self.prepare(&workflow, planned) {
+        let ground = self.ground(&workflow, &planned, left_before, leads).await?;
+        let rendered = match self.prepare(&workflow, planned, &ground) {
             Ok(rendered) => rendered,
             Err(ended) => return Ok(Some(*ended)),
         };
         let message = &rendered.planned().message;
+        let departure = |provider: ProviderName, at| Departure {
+            message: message.id,
+            fence,
+            provider,
+            at,
+            spend: ground.spend.clone(),
+            once: ground.once,
+        };
+        let mut back = None;
         if message.channel.is_in_app() {
-            return Ok(Some(inbox::deliver(&rendered, self.clock.now())));
+            let at = self.clock.now();
+            if ground.once.is_some()
+                && !self.depart(departure(inbox::INBOX.into(), at), &mut back).await?
+            {
+                return Ok(back);
+            }
+            return Ok(Some(inbox::deliver(&rendered, at)));
         }
         let step = plan::send_step(&workflow, &message.step);
         let order = step.map(|step| step.providers.as_slice()).unwrap_or_default();
         let number = message.attempt + 1;
-        let mut lapsed = false;
         let depart = async |provider: &ProviderName, at| {
-            lapsed = at > rendered.granted_at() + PERMIT_LASTS;
-            if lapsed {
+            if at > rendered.granted_at() + PERMIT_LASTS {
+                back = Some(Ended::lapsed(now));
                 return Ok::<bool, StoreError>(false);
             }
-            let provider = provider.clone();
-            let departure = Departure { message: message.id, fence, provider, at };
-            Ok(self.store.depart(vec![departure]).await?.first().copied().unwrap_or(false))
+            self.depart(departure(provider.clone(), at), &mut back).await
         };
         let dispatched = self.dispatch.send(&rendered, number, order, depart).await?;
         if let Dispatched::Withdrawn = dispatched {
-            return Ok(lapsed.then(|| Ended::lapsed(now)));
+            return Ok(back);
         }
         let schedule = step.and_then(|step| step.retry.as_deref()).unwrap_or(&self.rules.retry);
         self.learn(&rendered, &dispatched).await;
@@ -305,8 +339,33 @@ impl Pipeline {
         Ok(Some(ended.or_next_device(&rendered)))
     }
 
+    /// Whether the message may be handed over. What the store refuses, though the caller still
+    /// holds it, goes `back` to the gates, which find the reason there.
+    async fn depart(
+        &self,
+        departure: Departure,
+        back: &mut Option<Ended>,
+    ) -> Result<bool, StoreError> {
+        let at = departure.at;
+        match self.store.depart(vec![departure]).await?.first() {
+            Some(Departed::Left) => return Ok(true),
+            Some(Departed::Withdrawn) | None => {}
+            Some(Departed::Duplicate) => *back = Some(Ended::lapsed(at)),
+            Some(Departed::OverBudget) => {
+                let held = Some(Held { gathers: None });
+                *back = Some(Ended { held, ..Ended::lapsed(at) });
+            }
+        }
+        Ok(false)
+    }
+
     /// The gates, then the template.
-    fn prepare(&self, workflow: &Workflow, planned: Planned) -> Result<Rendered, Box<Ended>> {
+    fn prepare(
+        &self,
+        workflow: &Workflow,
+        planned: Planned,
+        ground: &Ground,
+    ) -> Result<Rendered, Box<Ended>> {
         let now = self.clock.now();
         let Some(step) = plan::send_step(workflow, &planned.message.step) else {
             return Err(Box::new(Ended::no_step(&planned.message, now)));
@@ -314,16 +373,35 @@ impl Pipeline {
         let Some(traits) = self.traits(&planned.message.channel) else {
             return Err(Box::new(Ended::no_provider(&planned.message, now)));
         };
-        let permit = match gate::ask(planned, &Facts { workflow, step, traits, now }) {
+        let catalog = self.catalog();
+        let facts = Facts {
+            workflow,
+            step,
+            traits,
+            now,
+            defaults: &self.rules.gates,
+            marketing: catalog.is_marketing(&planned.message.category),
+            left_before: ground.left_before,
+            past: &ground.past,
+        };
+        let permit = match gate::ask(planned, &facts) {
             GateAnswer::Send(permit) => *permit,
             stopped => return Err(Box::new(Ended::stopped(stopped))),
+        };
+        let (permit, step, template) = match &ground.told {
+            None => (permit, step, step.template.as_deref()),
+            Some(told) => {
+                let step = plan::send_step(&told.workflow, &told.step).unwrap_or(step);
+                let template = catalog.batch_template(&permit.planned().message.category);
+                let permit = permit.telling_of(told.run.clone(), told.event.clone());
+                (permit, step, template.or(step.template.as_deref()))
+            }
         };
         let data = match facts::data(step, permit.planned(), now) {
             Ok(data) => data,
             Err(error) => return Err(Box::new(Ended::no_data(permit.planned(), &error, now))),
         };
-        let catalog = self.catalog();
-        render::render(permit, step.template.as_deref(), data, &catalog.templates)
+        render::render(permit, template, data, &catalog.templates)
             .map_err(|error| Box::new(Ended::not_rendered(&error, now)))
     }
 
@@ -361,8 +439,13 @@ impl Pipeline {
         }
         let now = self.clock.now();
         let planned_run = Arc::new(run.clone());
-        for message in steps.messages {
-            if !(message.channel.is_in_app() && message.due_at <= now) {
+        for mut message in steps.messages {
+            let lasts = self.rules.expiry.filter(|_| message.expires_at.is_none());
+            message.expires_at =
+                message.expires_at.or(lasts.map(|Span(lasts)| self.clock.after(lasts)));
+            // Whether the same was sent before is known to the store alone: not in this write.
+            let at_once = message.due_at <= now && workflow.dedupe.is_none();
+            if !(message.channel.is_in_app() && at_once) {
                 plan.messages.push(message);
                 continue;
             }
@@ -379,7 +462,7 @@ impl Pipeline {
 
     fn deliver_now(&self, workflow: &Workflow, planned: Planned, plan: &mut Plan) {
         let mut message = planned.message.clone();
-        let ended = match self.prepare(workflow, planned) {
+        let ended = match self.prepare(workflow, planned, &Ground::default()) {
             Ok(rendered) => inbox::deliver(&rendered, self.clock.now()),
             Err(ended) => *ended,
         };

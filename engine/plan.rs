@@ -73,6 +73,7 @@ pub fn begin(
         state: state::empty(),
         started_at: now,
         sensitive: workflow.sensitive,
+        topic: source.topic().cloned(),
     })
 }
 

@@ -18,6 +18,7 @@ mod device;
 mod event;
 mod inbox;
 mod key;
+mod ledger;
 mod message;
 mod queue;
 mod stop;
@@ -30,10 +31,11 @@ pub use event::{
 };
 pub use inbox::{Inbox, InboxOrder, InboxPage, InboxQuery, Replay};
 pub use key::{ApiKey, Keys};
+pub use ledger::{Asking, Gathered, Ledger, Once, Spend, Spending};
 pub use message::{MessageQuery, MessageRecord, Messages};
 pub use queue::{
-    Claim, Departure, DueEvent, DueMessage, DueRun, Plan, Progress, Queue, QueueName, Recovered,
-    RetryUnknown, Settlement, Unplanned, Unsent,
+    Claim, Departed, Departure, DueEvent, DueMessage, DueRun, Held, Plan, Progress, Queue,
+    QueueName, Recovered, RetryUnknown, Settlement, Unplanned, Unsent,
 };
 pub use stop::{Stop, Stopped, Stops};
 pub use user::{Erased, Topics, Users};
@@ -44,6 +46,7 @@ use crate::seal::SealError;
 pub trait Store:
     Events
     + Queue
+    + Ledger
     + Stops
     + Calendar
     + Messages
@@ -61,6 +64,7 @@ pub trait Store:
 impl<T> Store for T where
     T: Events
         + Queue
+        + Ledger
         + Stops
         + Calendar
         + Messages

@@ -61,3 +61,17 @@ fn folders_that_are_not_there_are_an_empty_set() {
     let catalog = loaded.catalog.expect("nothing is wrong with nothing");
     assert!(catalog.workflows.is_empty() && catalog.templates.names().is_empty());
 }
+
+#[test]
+fn a_type_names_a_template_that_is_there() {
+    let files = [
+        ("workflows/types.yaml", "- { name: news, batch_template: sevral }\n- other\n"),
+        ("templates/several/email.hbs", "---\nsubject: Several\n---\nMore."),
+    ];
+    let loaded = load(folder(&files).path());
+    let problem = &loaded.diagnostics[0];
+    assert_eq!((problem.code, &*problem.path), ("template.missing", "workflows/types.yaml"));
+    assert_eq!((problem.line, problem.column), (1, 33));
+    assert_eq!(problem.hint.as_deref(), Some("did you mean `several`?"));
+    assert_eq!(loaded.diagnostics.len(), 1);
+}

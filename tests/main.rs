@@ -9,6 +9,7 @@ mod conformance;
 mod crash;
 mod fuzz;
 mod graph;
+mod gates;
 mod guide;
 mod inbox;
 mod init;

@@ -53,6 +53,8 @@ pub struct Server {
 pub struct Options {
     pub server: config::Server,
     pub relay: config::Relay,
+    /// What holds for users who said nothing.
+    pub gates: Arc<nuncio::gate::Defaults>,
 }
 
 /// What is loaded: two types, a channel, and switches for what goes wrong.
@@ -108,6 +110,7 @@ impl Server {
             tokens,
             server: options.server,
             time_zone: "UTC".into(),
+            gates: options.gates,
             metrics: Some(nuncio::telemetry::Metrics::install().expect("the recorder installs")),
             outbox: Some(shelf.clone()),
             catalog: shelf.clone(),
@@ -272,6 +275,7 @@ impl Server {
             state: json!({}),
             started_at: self.clock.now(),
             sensitive: false,
+            topic: None,
         };
         let message = Message {
             id: self.clock.id(),

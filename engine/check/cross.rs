@@ -20,6 +20,7 @@ pub(super) fn check(
     duplicates(workflows, problems);
     cycles::check(workflows, problems);
     let names: BTreeSet<&str> = workflows.iter().map(|workflow| workflow.name.as_str()).collect();
+    batch_templates(catalog, problems);
     for workflow in workflows {
         let source = Source::new(Arc::clone(&workflow.path), Arc::clone(&workflow.source));
         let names = &names;
@@ -49,6 +50,22 @@ fn duplicates(workflows: &[Arc<Workflow>], problems: &mut Vec<Diagnostic>) {
             let source = Source::new(Arc::clone(&workflow.path), Arc::clone(&workflow.source));
             let message = format!("`{}` is also the name of {}", workflow.name, other.path);
             problems.push(Diagnostic::error(&source, "workflow.duplicate", 0..0, message));
+        }
+    }
+}
+
+/// A type's template of what was gathered has to be there; for which channels, the steps decide.
+fn batch_templates(catalog: &Catalog, problems: &mut Vec<Diagnostic>) {
+    for declared in &catalog.types {
+        let (Some(name), Some((source, span))) =
+            (&declared.batch_template, &declared.batch_template_place)
+        else {
+            continue;
+        };
+        if catalog.templates.channels(name).is_empty() {
+            let message = format!("there is no template `{name}`");
+            let problem = Diagnostic::error(source, "template.missing", span.clone(), message);
+            problems.push(problem.suggest(name, catalog.templates.names()));
         }
     }
 }

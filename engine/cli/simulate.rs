@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::diagnostic::Source;
 use crate::explain::{self, Look};
 use crate::model::{UserId, WorkflowName};
+use crate::pipeline::Rules;
 use crate::simulate::scenario::{Asked, Failed, Files, Scenario, Told};
 use crate::simulate::{World, at_once};
 use crate::{check, node};
@@ -62,7 +63,7 @@ impl Simulate {
         eprint!("{}", super::shown(&loaded.diagnostics));
         let catalog = loaded.catalog.ok_or(Failure::Said)?;
         let workflow = self.workflow(&config, &catalog)?;
-        let rules = node::rules(&config);
+        let rules = Rules::of(&config);
         let world = World::new(catalog, &faked.channels, faked.providers, rules, self.seed);
         let files = Files {
             events: input(&self.event)?,

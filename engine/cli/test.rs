@@ -6,6 +6,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::{Done, Failure, Format};
+use crate::pipeline::Rules;
 use crate::simulate::{World, case, report};
 use crate::{check, node};
 
@@ -45,7 +46,7 @@ impl Test {
         if let Some(only) = &self.only {
             tests.retain(|test| test.place.contains(only) || test.name.contains(only));
         }
-        let rules = node::rules(&config);
+        let rules = Rules::of(&config);
         let world = World::new(catalog, &faked.channels, faked.providers, rules, self.seed);
         let bar = bar(tests.len());
         let ran = case::run_all(&world, &tests, &|_| bar.inc(1));

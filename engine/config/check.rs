@@ -85,10 +85,22 @@ impl Check<'_> {
             let message = "an attempt without time cannot succeed".into();
             self.conflict(&["engine", "attempt_timeout"], message, None);
         }
-        if jiff::tz::TimeZoneDatabase::bundled().get(&engine.time_zone).is_err() {
+        self.zone(&["engine", "time_zone"], &engine.time_zone);
+        let Some(quiet) = &engine.quiet_hours else { return };
+        if quiet.start_time == quiet.end_time {
+            let message = "quiet hours end at another time than they start".into();
+            self.conflict(&["engine", "quiet_hours", "end_time"], message, None);
+        }
+        if let Some(zone) = &quiet.timezone {
+            self.zone(&["engine", "quiet_hours", "timezone"], zone);
+        }
+    }
+
+    fn zone(&mut self, path: &[&str], zone: &str) {
+        let known = jiff::tz::TimeZone::get(zone).is_ok_and(|zone| !zone.is_unknown());
+        if !known {
             let hint = "an IANA name: `Africa/Tunis`";
-            let message = format!("there is no time zone `{}`", engine.time_zone);
-            self.conflict(&["engine", "time_zone"], message, Some(hint));
+            self.conflict(path, format!("there is no time zone `{zone}`"), Some(hint));
         }
     }
 

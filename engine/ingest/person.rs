@@ -189,7 +189,7 @@ mod tests {
         assert_eq!(person.user.id.as_str(), "42");
         assert_eq!(devices[0].device_type, DeviceType::Ios);
         assert_eq!(person.topics, ["a".into(), "b".into()]);
-        assert!(!person.preferences.notification_types["order"]["email"]);
+        assert!(!person.preferences.notification_types["order"].0["email"]);
         assert_eq!(presence, Presence { online: true, last_seen: Some(now) });
     }
 

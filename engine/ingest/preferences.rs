@@ -6,7 +6,7 @@ use jiff::civil::{Time, time};
 use serde_json::{Map, Value};
 
 use super::user::is_zone;
-use crate::model::{Category, ChannelName, Limits, Preferences, QuietHours, Switch};
+use crate::model::{Category, ChannelName, Limits, Preferences, QuietHours, Row, Switch};
 
 /// Workflows, or topics, that a user may have a say about.
 const MAX_SWITCHES: usize = 1000;
@@ -54,6 +54,7 @@ pub fn parse(value: Value, known: &Known) -> Parsed<Preferences> {
             "frequency_limits" => preferences.frequency_limits = Some(limits(value)?),
             "workflows" => preferences.workflows = switches(value, "workflows", known)?,
             "topics" => preferences.topics = switches(value, "topics", known)?,
+            "unsubscribed" => preferences.unsubscribed = unsubscribed(value, known)?,
             "id" | "user" => {}
             _ => return Err(bad(&name, format!("there is no preference `{name}`"))),
         }
@@ -83,9 +84,10 @@ pub fn canonical(mut value: Value, known: &Known) -> Parsed<Value> {
 /// Without what was said of types and channels that are gone: GET does not show it either.
 pub fn retain_known(mut preferences: Preferences, known: &Known) -> Preferences {
     preferences.notification_types.retain(|category, _| known.types.contains(category));
-    for row in preferences.notification_types.values_mut() {
-        row.retain(|channel, _| known.channels.contains(channel));
+    for Row(row) in preferences.notification_types.values_mut() {
+        row.retain(|channel, _| channel.is_every() || known.channels.contains(channel));
     }
+    preferences.unsubscribed.retain(|category| known.types.contains(category));
     let retain = |switch: &mut Switch| {
         if let Switch::ByChannel(row) = switch {
             row.retain(|channel, _| known.channels.contains(channel));
@@ -96,14 +98,37 @@ pub fn retain_known(mut preferences: Preferences, known: &Known) -> Preferences 
     preferences
 }
 
-fn types(value: Value, known: &Known) -> Parsed<BTreeMap<Category, BTreeMap<ChannelName, bool>>> {
+/// A type's row is a boolean for all its channels, or booleans by channel, `*` for the others.
+fn types(value: Value, known: &Known) -> Parsed<BTreeMap<Category, Row>> {
     let path = "notification_types";
     let rows = object(value, path)?.into_iter().filter(|(_, row)| !row.is_null());
     let row = |(name, row): (String, Value)| {
         let path = format!("{path}.{name}");
-        Ok((Category::from(name), by_channel(row, &path, known)?))
+        let mut every = row.as_bool();
+        let mut row = if every.is_some() { Map::new() } else { object(row, &path)? };
+        if let Some(others) = row.remove(ChannelName::EVERY).filter(|others| !others.is_null()) {
+            let path = format!("{path}.{}", ChannelName::EVERY);
+            every = Some(others.as_bool().ok_or_else(|| bad(&path, "it is true or false"))?);
+        }
+        let mut row = by_channel(row.into(), &path, known)?;
+        row.extend(every.map(|on| (ChannelName::EVERY.into(), on)));
+        Ok((Category::from(name), Row(row)))
     };
     rows.map(row).collect()
+}
+
+fn unsubscribed(value: Value, known: &Known) -> Parsed<BTreeSet<Category>> {
+    let path = "unsubscribed";
+    let Value::Array(names) = value else { return Err(bad(path, "it is a list")) };
+    let category = |(place, name): (usize, Value)| {
+        let path = format!("{path}.{place}");
+        let name = name.as_str().ok_or_else(|| bad(&path, "it is a notification type"))?;
+        let category = known.types.iter().find(|one| one.as_str().eq_ignore_ascii_case(name));
+        category
+            .cloned()
+            .ok_or_else(|| bad(&path, format!("`{name}` is no known notification type")))
+    };
+    names.into_iter().enumerate().map(category).collect()
 }
 
 fn by_channel(value: Value, path: &str, known: &Known) -> Parsed<BTreeMap<ChannelName, bool>> {

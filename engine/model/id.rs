@@ -143,7 +143,17 @@ impl ChannelName {
     /// The channel whose messages are rows of the inbox: the engine delivers it itself.
     pub const IN_APP: &'static str = "in_app";
 
+    /// Stands for every channel that is not named beside it, where preferences are told by channel.
+    pub const EVERY: &'static str = "*";
+
+    /// Shown by preferences whether or not a plugin for them is installed.
+    pub const ALWAYS_SHOWN: [&'static str; 4] = ["in_app", "push", "email", "sms"];
+
     pub fn is_in_app(&self) -> bool {
         &*self.0 == Self::IN_APP
+    }
+
+    pub fn is_every(&self) -> bool {
+        &*self.0 == Self::EVERY
     }
 }

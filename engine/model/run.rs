@@ -1,7 +1,7 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{EventId, Priority, RunId, StepPath, UserId, Version, WorkflowName};
+use super::{EventId, Priority, RunId, StepPath, TopicName, UserId, Version, WorkflowName};
 
 /// One workflow at work for one recipient of one event. Unique by those three.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,6 +31,8 @@ pub struct Run {
     /// The workflow says `sensitive`: `state`, `contact` and the inbox entry are on the disk only as
     /// ciphertext, and a lock screen shows nothing of it.
     pub sensitive: bool,
+    /// The topic by which the run came to its recipient, if it came by one.
+    pub topic: Option<TopicName>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]

@@ -1,5 +1,5 @@
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -45,14 +45,24 @@ pub struct Person {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Preferences {
-    pub notification_types: BTreeMap<Category, BTreeMap<ChannelName, bool>>,
+    pub notification_types: BTreeMap<Category, Row>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quiet_hours: Option<QuietHours>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub frequency_limits: Option<Limits>,
     pub workflows: BTreeMap<WorkflowName, Switch>,
     pub topics: BTreeMap<TopicName, Switch>,
+    /// Categories that the user wants to hear nothing of, on no channel: what a one-click
+    /// unsubscribe leaves. Of a marketing category it binds whatever else is said.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub unsubscribed: BTreeSet<Category>,
 }
+
+/// What was said of one category: by channel, and under [`ChannelName::EVERY`] of all the others.
+/// Written `false` or `true` alone, it speaks of every channel.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(from = "Switch")]
+pub struct Row(pub BTreeMap<ChannelName, bool>);
 
 /// Local wall-clock times `HH:MM:SS`; `timezone` absent: the user's zone.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -66,6 +76,7 @@ pub struct QuietHours {
 
 /// Absent: no limit; 0: none at all but critical.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Limits {
     pub max_per_hour: Option<u32>,
     pub max_per_day: Option<u32>,
@@ -77,6 +88,41 @@ pub struct Limits {
 pub enum Switch {
     All(bool),
     ByChannel(BTreeMap<ChannelName, bool>),
+}
+
+impl Row {
+    /// What was said of all channels at once.
+    pub fn every(&self) -> Option<bool> {
+        self.0.get(ChannelName::EVERY).copied()
+    }
+
+    /// What was said of this very channel.
+    pub fn of(&self, channel: &ChannelName) -> Option<bool> {
+        self.0.get(channel).copied()
+    }
+
+    /// Whether it turns off everything that preferences show, one by one or at once.
+    pub fn is_all_off(&self) -> bool {
+        let off = |channel: &str| self.0.get(channel).is_some_and(|on| !on);
+        let others = || self.0.iter().any(|(channel, on)| *on && !channel.is_every());
+        !others() && (off(ChannelName::EVERY) || ChannelName::ALWAYS_SHOWN.into_iter().all(off))
+    }
+}
+
+impl From<Switch> for Row {
+    fn from(switch: Switch) -> Self {
+        match switch {
+            Switch::All(on) => Self([(ChannelName::EVERY.into(), on)].into()),
+            Switch::ByChannel(channels) => Self(channels),
+        }
+    }
+}
+
+impl Limits {
+    /// Whether there is a limit at all.
+    pub fn bind(&self) -> bool {
+        self.max_per_hour.is_some() || self.max_per_day.is_some()
+    }
 }
 
 impl Switch {

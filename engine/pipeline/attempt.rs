@@ -14,7 +14,7 @@ use crate::model::{
 };
 use crate::receipt::{self, Receipt, Rules};
 use crate::render::{RenderError, Rendered};
-use crate::store::{Plan, Settlement};
+use crate::store::{Held, Plan, Settlement};
 use crate::telemetry::{MessageAttempted, MessageDecided};
 
 /// The new state of a message with the records of why.
@@ -26,11 +26,21 @@ pub(super) struct Ended {
     pub entry: Option<Entry>,
     pub decisions: Vec<Decision>,
     pub code: Option<String>,
+    /// For `Pending`: a gate put it off.
+    pub held: Option<Held>,
 }
 
 impl Ended {
     fn new(status: MessageStatus) -> Self {
-        Self { status, due_at: None, attempt: None, entry: None, decisions: Vec::new(), code: None }
+        Self {
+            status,
+            due_at: None,
+            attempt: None,
+            entry: None,
+            decisions: Vec::new(),
+            code: None,
+            held: None,
+        }
     }
 
     fn because(status: MessageStatus, decision: Decision) -> Self {
@@ -77,8 +87,11 @@ impl Ended {
     /// A gate did not say send.
     pub fn stopped(answer: Answer) -> Self {
         match answer {
-            Answer::Hold { decision, until, .. } => {
-                Self { due_at: Some(until), ..Self::because(MessageStatus::Pending, decision) }
+            Answer::Hold { message, decision, until, gathers } => {
+                let gathers = if gathers { in_common(&message.message) } else { None };
+                let held = Some(Held { gathers });
+                let due_at = Some(until);
+                Self { due_at, held, ..Self::because(MessageStatus::Pending, decision) }
             }
             Answer::Drop { decision, .. } if decision.code == "expired" => {
                 Self::because(MessageStatus::Expired, decision)
@@ -208,6 +221,7 @@ impl Ended {
             entry: self.entry,
             decisions: self.decisions,
             code: self.code,
+            held: self.held,
         }
     }
 
@@ -227,6 +241,12 @@ impl Ended {
             }
         }
     }
+}
+
+/// What messages have in common that may become one; a contact's stay by themselves.
+fn in_common(message: &Message) -> Option<String> {
+    let user = message.recipient.as_ref()?;
+    serde_json::to_string(&(user, &message.channel, &message.category)).ok()
 }
 
 fn detail(outcome: &Outcome) -> Option<String> {

@@ -7,7 +7,7 @@ use crate::model::{Attempt, AttemptOutcome, Entry};
 use crate::render::Rendered;
 
 /// The name under which the journal knows the inbox.
-const INBOX: &str = "inbox";
+pub(super) const INBOX: &str = "inbox";
 
 /// Puts a rendered in-app message into its recipient's inbox. The store gives it its `seq` in the
 /// transaction that says so.

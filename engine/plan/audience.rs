@@ -61,6 +61,14 @@ impl Source {
         !matches!(self.told, Told::User(_))
     }
 
+    /// The topic whose subscribers are told.
+    pub fn topic(&self) -> Option<&TopicName> {
+        match &self.told {
+            Told::Topic(topic) => Some(topic),
+            _ => None,
+        }
+    }
+
     pub fn paged(&self) -> Option<Paged<'_>> {
         match &self.told {
             Told::Topic(topic) => Some(Paged::Topic(topic)),

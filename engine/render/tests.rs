@@ -56,6 +56,7 @@ fn planned(channel: &str) -> Planned {
             state: json!({ "vars": { "total": 12 }, "steps": {} }),
             started_at: now,
             sensitive: false,
+            topic: None,
         }),
         event: Arc::new(Event {
             id: event,

@@ -36,7 +36,13 @@ fn world() -> World {
     let channels = BTreeMap::from([(ChannelName::from("email"), email)]);
     let catalog = check::load(folder.path(), &channels).catalog.expect("the files are right");
     let Config { engine: config::Engine { retry, strict_events, .. }, .. } = Config::default();
-    World::new(catalog, &channels, BTreeMap::new(), Rules { retry, strict_events }, 1)
+    World::new(
+        catalog,
+        &channels,
+        BTreeMap::new(),
+        Rules { retry, strict_events, ..Rules::of(&Config::default()) },
+        1,
+    )
 }
 
 async fn begun(world: &World) -> Simulation {

@@ -11,6 +11,7 @@ mod event;
 mod inbox;
 mod job;
 mod key;
+mod ledger;
 mod message;
 mod plan;
 mod queue;
@@ -31,6 +32,7 @@ use crate::model::{
     WorkflowName,
 };
 use job::Jobs;
+use ledger::{Sent, Spent};
 use stream::UserStream;
 
 /// A store in memory. Clones share it.
@@ -65,6 +67,12 @@ struct State {
     devices: BTreeMap<DeviceId, Device>,
     last_device: i64,
     bounces: BTreeMap<UserId, BTreeSet<Bounce>>,
+
+    spending: HashMap<UserId, Spent>,
+    /// By dedupe key.
+    sent: HashMap<[u8; 32], Sent>,
+    /// Messages that gates put off.
+    put_off: HashMap<UserId, BTreeSet<MessageId>>,
 }
 
 struct EventRow {
@@ -93,6 +101,9 @@ struct MessageRow {
     attempts: Vec<Attempt>,
     /// Cancelled while it was with a provider: never tried again.
     stopping: bool,
+    /// What it has in common with those that it waits for.
+    gathers: Option<String>,
+    gathered_by: Option<MessageId>,
 }
 
 /// The event, the workflow, and whom the run speaks to.

@@ -3,7 +3,7 @@ use std::collections::HashSet;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use super::{Acceptance, Result, Stop};
+use super::{Acceptance, Once, Result, Spend, Stop};
 use crate::model::{
     Attempt, Decision, Entry, Event, EventId, Fence, Frame, Message, MessageId, MessageStatus, Run,
     RunId, WorkflowName,
@@ -93,6 +93,8 @@ pub struct DueMessage {
     pub left_before: bool,
     /// Claims since it last got anywhere, this one included: a message that kills its worker ends.
     pub claims: u32,
+    /// It leads others that were gathered with it ([`super::Ledger::gathered`]).
+    pub leads: bool,
 }
 
 /// A message that is about to be handed to a provider.
@@ -102,6 +104,23 @@ pub struct Departure {
     pub fence: Fence,
     pub provider: crate::model::ProviderName,
     pub at: Timestamp,
+    /// For a channel that interrupts a user: what it takes from the budget. Counted once a
+    /// message, however often it departs.
+    pub spend: Option<Spend>,
+    /// Where the workflow wants the same thing once: asked at the first departure.
+    pub once: Option<Once>,
+}
+
+/// Whether a message may be handed to its provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Departed {
+    Left,
+    /// The lease was lost, or the message cancelled: it is no longer the caller's.
+    Withdrawn,
+    /// The same left within the window. The caller still holds the lease.
+    Duplicate,
+    /// Another took the last place in the budget. The caller still holds the lease.
+    OverBudget,
 }
 
 /// What became of a claimed message.
@@ -118,6 +137,34 @@ pub struct Settlement {
     pub entry: Option<Entry>,
     pub decisions: Vec<Decision>,
     pub code: Option<String>,
+    /// For `Pending`: put off by a gate, so a change of the recipient's wishes moves it.
+    pub held: Option<Held>,
+}
+
+impl Settlement {
+    /// When the message ended without being sent, if that is what became of it.
+    pub(super) fn ended_unsent(&self) -> Option<Timestamp> {
+        use MessageStatus::{Cancelled, Expired, Failed, Suppressed};
+        if !matches!(self.status, Cancelled | Expired | Failed | Suppressed) {
+            return None;
+        }
+        Some(self.ended_at())
+    }
+
+    /// When it was decided what became of it.
+    pub(super) fn ended_at(&self) -> Timestamp {
+        let decided = self.decisions.last().map(|decision| decision.at);
+        let at = decided.or(self.attempt.as_ref().map(|attempt| attempt.finished_at));
+        at.unwrap_or(Timestamp::MIN)
+    }
+}
+
+/// How a gate put a message off.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// With others that bear the same text, into one message. The first of them waits and leads;
+    /// one that finds a leader waiting, which never left, becomes `Suppressed` and is told by it.
+    pub gathers: Option<String>,
 }
 
 /// What became of a claimed event or run.
@@ -157,11 +204,16 @@ pub trait Queue {
     async fn claim_messages(&self, claim: Claim) -> Result<Vec<DueMessage>>;
 
     /// Moves leased messages to `Sending` and counts the attempt, durably, before any provider
-    /// hears of them. `false`: the lease was lost or the message cancelled; do not send.
-    async fn depart(&self, departures: Vec<Departure>) -> Result<Vec<bool>>;
+    /// hears of them. In the same write the budget is spent and the dedupe key kept; where either
+    /// says no, nothing is changed. Do not send what did not leave.
+    async fn depart(&self, departures: Vec<Departure>) -> Result<Vec<Departed>>;
 
     /// Writes what became of claimed messages. `None` where the fence was an old one; otherwise
     /// the frames of the inbox entries made.
+    ///
+    /// One that ends without being sent (`Failed`, `Suppressed`, `Cancelled`, `Expired`) gives
+    /// back what it spent, and its dedupe key; what waits for its recipient's budget is due at
+    /// once. One that led others, and did not fail, sets them free: they are due on their own.
     async fn settle(&self, settlements: Vec<Settlement>) -> Result<Vec<Option<Vec<Frame>>>>;
 
     async fn planned(&self, progress: Vec<Progress<EventId>>) -> Result<Vec<Option<Vec<Frame>>>>;

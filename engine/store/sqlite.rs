@@ -10,6 +10,7 @@ mod erase;
 mod events;
 mod inbox;
 mod keys;
+mod ledger;
 mod messages;
 mod people;
 mod plan;

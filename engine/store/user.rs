@@ -15,7 +15,8 @@ pub struct Erased {
 
 #[async_trait]
 pub trait Users {
-    /// Creates or replaces; `true` if it was created. `created_at` of an existing one stays.
+    /// Creates or replaces; `true` if it was created. `created_at` of an existing one stays. What
+    /// gates put off for these users is due at once, to be asked again.
     async fn put_users(&self, users: Vec<User>) -> Result<Vec<bool>>;
 
     async fn user(&self, id: &UserId) -> Result<Option<User>>;
@@ -34,7 +35,8 @@ pub trait Users {
     /// Erases the person's data everywhere, and keeps counts. `None`: no such user.
     async fn erase_user(&self, id: &UserId) -> Result<Option<Erased>>;
 
-    /// Replaces what the user said. Allowed for an unknown user: the app may come first.
+    /// Replaces what the user said. Allowed for an unknown user: the app may come first. What
+    /// gates put off for the user is due at once, to be asked again.
     async fn put_preferences(&self, id: &UserId, preferences: Preferences) -> Result<()>;
 
     /// What the user said; default for one that said nothing.

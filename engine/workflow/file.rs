@@ -10,7 +10,7 @@ use crate::expression::Names;
 use crate::model::{Category, ChannelName, Priority, WorkflowName};
 
 /// What a file may say and the engine cannot do yet. Refused rather than ignored.
-const NOT_YET: [&str; 1] = ["dedupe"];
+const NOT_YET: [&str; 0] = [];
 
 const PRIORITIES: [(&str, Priority); 4] = [
     ("critical", Priority::Critical),

@@ -7,6 +7,7 @@ mod accept;
 mod claim;
 mod inbox;
 mod key;
+mod ledger;
 mod message;
 mod planned;
 mod recover;
@@ -65,6 +66,20 @@ macro_rules! exercise {
                 concurrent_settlements_of_a_message_count_once
                 a_delivery_gets_its_place_in_the_stream
                 a_retried_message_has_left_before
+            );
+            exercise!(@ $make, ledger:
+                a_departure_spends_while_there_is_room
+                concurrent_departures_never_pass_the_limit
+                a_message_spends_once_and_gives_back_what_it_did_not_use
+                a_limit_that_comes_later_counts_what_left_before
+                those_put_off_are_counted_in_their_order
+                a_change_of_wishes_asks_again
+                the_same_departs_once_in_its_window
+                what_is_gathered_has_one_leader
+                nobody_joins_a_leader_that_is_on_its_way
+                a_leader_put_off_again_may_join_another_with_all_it_led
+                a_leader_that_is_not_sent_sets_the_others_free
+                a_run_remembers_its_topic
             );
             exercise!(@ $make, recover:
                 a_lease_holds_until_its_end

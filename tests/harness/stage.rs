@@ -11,7 +11,7 @@ use nuncio::channel::Unheard;
 use nuncio::channel::capture::{Capture, Captured};
 use nuncio::check;
 use nuncio::clock::Clock;
-use nuncio::config::OnUnknown;
+use nuncio::config::{Config, OnUnknown};
 use nuncio::dispatch::{Dispatch, Installed};
 use nuncio::explain::{self, Row};
 use nuncio::ingest::{Answer, Incoming};
@@ -78,7 +78,8 @@ impl Stage {
         };
         let timeout = Duration::from_secs(10);
         let dispatch = Dispatch::new(BTreeMap::new(), Some(fallback), clock.clone(), timeout);
-        let rules = Rules { retry: vec![Span::seconds(60)], strict_events: false };
+        let retry = vec![Span::seconds(60)];
+        let rules = Rules { retry, ..Rules::of(&Config::default()) };
         let pipeline = Pipeline::new(
             clock.clone(),
             store.clone(),

@@ -1,8 +1,11 @@
+use nuncio::config::{Config, QuietHours};
+use nuncio::gate::Defaults;
+use nuncio::model::Row;
 use nuncio::store::Users;
 use serde_json::{Value, json};
 
 use super::code;
-use crate::server::{Server, answer};
+use crate::server::{Options, Server, answer};
 
 const PATH: &str = "/api/notifications/preferences/";
 
@@ -59,7 +62,7 @@ async fn put_takes_what_get_gave_and_replaces() {
     assert_eq!(shown, whole);
     assert_eq!(call(&server, "PUT", &shown).await, (200, whole));
     let stored = server.store.preferences(&"42".into()).await.expect("the store answers");
-    assert!(!stored.notification_types["billing"]["email"]);
+    assert_eq!(stored.notification_types["billing"].of(&"email".into()), Some(false));
 
     let (_, empty) = call(&server, "PUT", &json!({})).await;
     assert_eq!(empty["notification_types"]["billing"]["email"], true);
@@ -148,4 +151,65 @@ async fn an_admin_speaks_for_others_and_nobody_else_does() {
         let refused = answer(server.user("43", method, &path).json(&json!({}))).await;
         assert_eq!(code(refused), (404, "NOTIF_001".into(), Value::Null));
     }
+}
+
+#[tokio::test]
+async fn a_whole_category_is_switched_by_one_word_and_single_channels_beside_it() {
+    let server = Server::start().await;
+    let types = |row: Value| json!({"notification_types": {"billing": row}});
+    let (status, whole) = call(&server, "PATCH", &types(json!(false))).await;
+    assert_eq!(status, 200, "{whole}");
+    let row = &whole["notification_types"]["billing"];
+    assert!(row.as_object().is_some_and(|row| row.values().all(|on| on == false)), "{row}");
+    let (_, whole) = call(&server, "PATCH", &types(json!({"email": true}))).await;
+    let row = &whole["notification_types"]["billing"];
+    assert_eq!((&row["email"], &row["push"]), (&json!(true), &json!(false)), "{row}");
+    let stored = server.store.preferences(&"42".into()).await.unwrap();
+    assert_eq!(stored.notification_types["billing"].every(), Some(false));
+    let (_, whole) = call(&server, "PATCH", &types(json!(true))).await;
+    assert_eq!(whole["notification_types"]["billing"], all_on());
+    for bad in [types(json!("no")), types(json!({"*": 1})), types(json!({"fax": true}))] {
+        let refused = code(call(&server, "PATCH", &bad).await);
+        assert_eq!((refused.0, refused.1.as_str()), (400, "NOTIF_006"), "{bad}");
+    }
+}
+
+#[tokio::test]
+async fn who_unsubscribed_is_shown_it() {
+    let server = Server::start().await;
+    let (status, whole) = call(&server, "PATCH", &json!({"unsubscribed": ["Billing"]})).await;
+    assert_eq!((status, &whole["unsubscribed"]), (200, &json!(["billing"])));
+    assert_eq!(call(&server, "PUT", &whole).await, (200, whole));
+    let (_, none) = call(&server, "PATCH", &json!({"unsubscribed": []})).await;
+    assert!(none.get("unsubscribed").is_none(), "{none}");
+    for bad in [json!({"unsubscribed": ["fax"]}), json!({"unsubscribed": true})] {
+        let refused = code(call(&server, "PATCH", &bad).await);
+        assert_eq!((refused.0, refused.1.as_str()), (400, "NOTIF_006"), "{bad}");
+    }
+}
+
+#[tokio::test]
+async fn what_the_operator_decided_is_shown_where_nothing_was_said() {
+    let mut config = Config::default();
+    let off: Row = serde_json::from_value(json!({"push": false})).expect("a row");
+    config.engine.preferences.insert("billing".into(), off);
+    config.engine.budgets.max_per_day = Some(9);
+    config.engine.quiet_hours = Some(QuietHours {
+        start_time: "23:00".parse().expect("a time"),
+        end_time: "06:00".parse().expect("a time"),
+        timezone: None,
+    });
+    let gates = std::sync::Arc::new(Defaults::of(&config));
+    let server = Server::with(Options { gates, ..Options::default() }).await;
+    let (_, whole) = answer(server.user("42", "GET", PATH)).await;
+    let billing = &whole["notification_types"]["billing"];
+    assert_eq!((&billing["push"], &billing["email"]), (&json!(false), &json!(true)));
+    assert_eq!(whole["notification_types"]["system"], all_on());
+    let quiet = json!({"enabled": true, "start_time": "23:00:00", "end_time": "06:00:00",
+        "timezone": "UTC"});
+    assert_eq!(whole["quiet_hours"], quiet);
+    assert_eq!(whole["frequency_limits"], json!({"max_per_hour": null, "max_per_day": 9}));
+    let said = json!({"notification_types": {"billing": {"push": true}}});
+    let (_, whole) = call(&server, "PATCH", &said).await;
+    assert_eq!(whole["notification_types"]["billing"], all_on());
 }

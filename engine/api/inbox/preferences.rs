@@ -13,11 +13,9 @@ use super::super::envelope::{ErrorEnvelope, InboxError};
 use super::super::merge::merge;
 use super::super::query::Query;
 use super::super::{Api, State, body};
+use crate::gate::{self, Asked};
 use crate::ingest::preferences::{self as settings, Known};
-use crate::model::{ChannelName, Preferences, Switch, UserId};
-
-/// Shown whether or not a plugin for them is installed.
-const CHANNELS: [&str; 4] = ["in_app", "push", "email", "sms"];
+use crate::model::{Category, ChannelName, Preferences, Switch, UserId};
 
 /// What a user said, filled from the defaults.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -36,6 +34,9 @@ pub struct PreferencesView {
     workflows: BTreeMap<String, Switch>,
     #[schema(value_type = Object)]
     topics: BTreeMap<String, Switch>,
+    /// Types of which the user wants to hear nothing on any channel; left out where there is none.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    unsubscribed: BTreeSet<String>,
 }
 
 #[derive(Serialize, utoipa::ToSchema)]
@@ -138,7 +139,8 @@ async fn store(
 }
 
 fn known(api: &State) -> Known {
-    let mut channels: BTreeSet<ChannelName> = CHANNELS.map(ChannelName::from).into();
+    let always = ChannelName::ALWAYS_SHOWN.map(ChannelName::from);
+    let mut channels = BTreeSet::from(always);
     channels.extend(api.catalog.channels().into_iter().map(|loaded| loaded.channel));
     Known { types: api.catalog.types(), channels }
 }
@@ -150,22 +152,24 @@ async fn view(
 ) -> Result<axum::Json<PreferencesView>, InboxError> {
     let user = api.store.user(subject).await?;
     let zone = user.and_then(|user| user.time_zone).unwrap_or_else(|| api.time_zone.clone());
-    let quiet = preferences.quiet_hours.unwrap_or_else(settings::default_quiet_hours);
-    let limits = preferences.frequency_limits.unwrap_or_default();
     let known = known(api);
-    let row = |category: &crate::model::Category| {
-        let said = preferences.notification_types.get(category);
+    let row = |category: &Category| {
         let cell = |channel: &ChannelName| {
-            let on = said.and_then(|row| row.get(channel)).copied();
-            // docs/reference/gates.md: the built-in default is on.
-            (channel.to_string(), on.unwrap_or(true))
+            let asked = Asked { category, channel, tenant: "", workflow: None, topic: None };
+            let resolved = gate::resolve(&asked, &api.gates, Some(&preferences));
+            (channel.to_string(), resolved.is_allowed())
         };
         (category.to_string(), known.channels.iter().map(cell).collect())
     };
+    let notification_types = known.types.iter().map(row).collect();
+    let quiet = preferences.quiet_hours.or_else(|| api.gates.quiet_hours.clone());
+    let quiet = quiet.unwrap_or_else(settings::default_quiet_hours);
+    let limits = preferences.frequency_limits.unwrap_or_default();
+    let limits = api.gates.limits_of(limits);
     Ok(axum::Json(PreferencesView {
         id: id(subject),
         user: subject.to_json(),
-        notification_types: known.types.iter().map(row).collect(),
+        notification_types,
         quiet_hours: QuietHoursView {
             enabled: quiet.enabled,
             start_time: quiet.start_time.to_string(),
@@ -178,6 +182,7 @@ async fn view(
         },
         workflows: texts(preferences.workflows),
         topics: texts(preferences.topics),
+        unsubscribed: preferences.unsubscribed.iter().map(ToString::to_string).collect(),
     }))
 }
 

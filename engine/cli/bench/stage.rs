@@ -13,7 +13,7 @@ use crate::cli::Failure;
 use crate::cli::migrate::in_full;
 use crate::clock::Clock;
 use crate::config::{Channel, Config, Environment, Provider, Secret, loopback};
-use crate::model::{MessageStatus, Preferences, User, UserId};
+use crate::model::{MessageStatus, Preferences, Row, User, UserId};
 use crate::node::{Node, Setup};
 use crate::store::{Keys, MessageQuery, Messages, Users};
 
@@ -186,7 +186,7 @@ async fn users(node: &Node, count: usize, clock: &Clock) -> Result<(), Failure> 
     node.store().put_users(all).await.map_err(Failure::service)?;
     let mut chosen = Preferences::default();
     let channels = BTreeMap::from([("in_app".into(), true), ("webhook".into(), true)]);
-    chosen.notification_types.insert("bench".into(), channels);
+    chosen.notification_types.insert("bench".into(), Row(channels));
     for n in 0..count {
         let id = UserId::from(n.to_string());
         node.store().put_preferences(&id, chosen.clone()).await.map_err(Failure::service)?;

@@ -226,3 +226,34 @@ fn a_secret_is_had_where_it_says() {
         "the secret of `env:NONE` is empty"
     );
 }
+
+#[test]
+fn what_holds_for_those_who_said_nothing_is_read_and_checked() {
+    let file = "[engine]\nexpiry = \"12h\"\nbudgets = { max_per_hour = 5 }\n\
+                quiet_hours = { start_time = \"22:00\", end_time = \"08:00:30\" }\n\
+                preferences = { billing = false, news = { email = false, \"*\" = true } }\n\
+                [tenants.acme.preferences.notification_types]\nnews = { sms = false }\n";
+    let config = with(file, &[]).expect("loads").config;
+    assert_eq!(config.engine.expiry, Some(Span::seconds(12 * 3600)));
+    assert_eq!(config.engine.budgets.max_per_hour, Some(5));
+    let quiet = config.engine.quiet_hours.expect("is set");
+    assert_eq!((quiet.start_time.hour(), quiet.end_time.second()), (22, 30));
+    assert_eq!(config.engine.preferences["billing"].every(), Some(false));
+    let news = &config.engine.preferences["news"];
+    assert_eq!((news.of(&"email".into()), news.every()), (Some(false), Some(true)));
+    let acme = &config.tenants["acme"].preferences.notification_types["news"];
+    assert_eq!(acme.of(&"sms".into()), Some(false));
+
+    let quiet = "[engine.quiet_hours]\nstart_time = \"22:00\"\nend_time = \"22:00\"\n\
+                 timezone = \"Mars/North\"\n";
+    assert_eq!(
+        errors(quiet, &[]),
+        [
+            "config.conflict: nuncio.toml:3:1: `engine.quiet_hours.end_time`: quiet hours end at \
+             another time than they start",
+            "config.conflict: nuncio.toml:4:1: `engine.quiet_hours.timezone`: there is no time \
+             zone `Mars/North` (an IANA name: `Africa/Tunis`)",
+        ]
+    );
+    assert_eq!(errors("[engine.budgets]\nmax_per_week = 1\n", &[]).len(), 1);
+}

@@ -18,6 +18,7 @@ impl State {
         let chose = self.preferences.remove(id).is_some();
         self.streams.remove(id);
         self.erase_devices(id);
+        self.spending.remove(id);
         let erased = Erased {
             entries: self.erase_entries(id),
             messages: self.erase_messages(id, now),
@@ -48,6 +49,7 @@ impl State {
                 attempt.receipt = None;
             }
         }
+        self.put_off.remove(id);
         theirs.len() as u64
     }
 

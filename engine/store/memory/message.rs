@@ -59,6 +59,7 @@ impl State {
             message.code = Some("cancelled".into());
             let decision = cancelled(message, now);
             self.schedule_message(id);
+            self.never_sent(id, now);
             self.add_decisions([decision]);
         }
         Some(before)

@@ -144,10 +144,15 @@ impl State {
             return false;
         }
         messages.push(id);
-        self.messages.insert(
-            id,
-            MessageRow { message, departed_at: None, attempts: Vec::new(), stopping: false },
-        );
+        let row = MessageRow {
+            message,
+            departed_at: None,
+            attempts: Vec::new(),
+            stopping: false,
+            gathers: None,
+            gathered_by: None,
+        };
+        self.messages.insert(id, row);
         self.schedule_message(id);
         true
     }

@@ -10,8 +10,8 @@ use crate::model::{
 };
 use crate::store::queue::RetryUnknown;
 use crate::store::{
-    Claim, Departure, DueEvent, DueMessage, DueRun, Progress, Queue, QueueName, Recovered, Result,
-    Settlement, Unsent,
+    Claim, Departed, Departure, DueEvent, DueMessage, DueRun, Progress, Queue, QueueName,
+    Recovered, Result, Settlement, Unsent,
 };
 
 #[async_trait]
@@ -37,7 +37,7 @@ impl Queue for MemoryStore {
         Ok(claimed.into_iter().filter_map(|id| state.due_message(id, fence)).collect())
     }
 
-    async fn depart(&self, departures: Vec<Departure>) -> Result<Vec<bool>> {
+    async fn depart(&self, departures: Vec<Departure>) -> Result<Vec<Departed>> {
         let mut state = self.state();
         Ok(departures.into_iter().map(|departure| state.depart(departure)).collect())
     }
@@ -118,7 +118,7 @@ impl State {
     }
 
     fn due_message(&mut self, id: MessageId, fence: Fence) -> Option<DueMessage> {
-        let MessageRow { message, .. } = self.messages.get_mut(&id)?;
+        let MessageRow { message, gathers, .. } = self.messages.get_mut(&id)?;
         message.status = MessageStatus::Leased;
         Some(DueMessage {
             message: message.clone(),
@@ -127,6 +127,7 @@ impl State {
             fence,
             left_before: message.attempt > 0,
             claims: self.due_messages.claims(id),
+            leads: gathers.is_some(),
         })
     }
 
@@ -135,22 +136,32 @@ impl State {
         if self.due_messages.holds(id, fence) { self.messages.get_mut(&id) } else { None }
     }
 
-    fn depart(&mut self, departure: Departure) -> bool {
-        let Some(row) = self.held(departure.message, departure.fence) else { return false };
-        if row.message.status != MessageStatus::Leased {
-            return false;
+    fn depart(&mut self, departure: Departure) -> Departed {
+        let row = self.held(departure.message, departure.fence);
+        if row.is_none_or(|row| row.message.status != MessageStatus::Leased) {
+            return Departed::Withdrawn;
         }
+        if let Some(refusal) = self.refuses(&departure) {
+            return refusal;
+        }
+        self.keep_departure(&departure);
+        let Some(row) = self.messages.get_mut(&departure.message) else {
+            return Departed::Withdrawn;
+        };
         row.message.status = MessageStatus::Sending;
         row.message.attempt += 1;
         row.message.provider = Some(departure.provider);
         row.departed_at = Some(departure.at);
-        true
+        Departed::Left
     }
 
     fn settle(&mut self, settlement: Settlement) -> Option<Vec<Frame>> {
+        let mut ended_unsent = settlement.ended_unsent();
+        let ended_at = settlement.ended_at();
         let row = self.held(settlement.message, settlement.fence)?;
         let again = settlement.status == MessageStatus::Pending;
         let (status, code) = if row.stopping && again {
+            ended_unsent = Some(ended_at);
             (MessageStatus::Cancelled, Some("cancelled".into()))
         } else {
             (settlement.status, settlement.code)
@@ -166,6 +177,10 @@ impl State {
         // An erased recipient has no inbox.
         let entry = settlement.entry.filter(|_| message.recipient.is_some());
         self.schedule_message(settlement.message);
+        match ended_unsent {
+            Some(at) => self.never_sent(settlement.message, at),
+            None => self.put_off(settlement.message, settlement.held),
+        }
         if let Some(attempt) = settlement.attempt {
             self.add_attempt(attempt);
         }

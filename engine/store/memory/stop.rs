@@ -57,9 +57,18 @@ impl State {
     }
 
     fn stop_message(&mut self, order: &Stop, id: MessageId, stopped: &mut Stopped) {
+        let waits = |leader: &MessageId| {
+            self.messages.get(leader).is_some_and(|row| {
+                matches!(row.message.status, MessageStatus::Pending | MessageStatus::Leased)
+            })
+        };
+        let gathered =
+            self.messages.get(&id).and_then(|row| row.gathered_by).as_ref().is_some_and(waits);
         let Some(row) = self.messages.get_mut(&id) else { return };
         match row.message.status {
-            MessageStatus::Pending | MessageStatus::Leased => {
+            MessageStatus::Suppressed if !gathered => return,
+            MessageStatus::Pending | MessageStatus::Leased | MessageStatus::Suppressed => {
+                row.gathered_by = None;
                 row.message.status = MessageStatus::Cancelled;
                 row.message.code = Some("cancelled".into());
                 stopped.messages.push(id);
@@ -71,6 +80,7 @@ impl State {
         let decision = order.record_message(&row.message);
         if row.message.status == MessageStatus::Cancelled {
             self.schedule_message(id);
+            self.never_sent(id, order.at);
         }
         self.add_decisions([decision]);
     }

@@ -10,12 +10,14 @@ use crate::store::{Erased, Result, Topics, Users};
 #[async_trait]
 impl Users for MemoryStore {
     async fn put_users(&self, users: Vec<User>) -> Result<Vec<bool>> {
+        let now = self.clock.now();
         let mut state = self.state();
         let created = users.into_iter().map(|mut user| {
             state.readdress(&user);
             let known = state.users.get(&user.id);
             let created = known.is_none();
             user.created_at = known.map_or(user.created_at, |known| known.created_at);
+            state.ask_again(&user.id, now, |_| true);
             state.users.insert(user.id.clone(), user);
             created
         });
@@ -50,7 +52,10 @@ impl Users for MemoryStore {
     }
 
     async fn put_preferences(&self, id: &UserId, preferences: Preferences) -> Result<()> {
-        self.state().preferences.insert(id.clone(), preferences);
+        let now = self.clock.now();
+        let mut state = self.state();
+        state.preferences.insert(id.clone(), preferences);
+        state.ask_again(id, now, |_| true);
         Ok(())
     }
 

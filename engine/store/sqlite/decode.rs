@@ -18,10 +18,10 @@ use crate::store::{Result, StoreError};
 pub(super) const EVENT: &str = "id, tenant, name, ikey, actor, data, at, received_at, plan_at, cursor, fence, tries, \
      depth, told";
 pub(super) const RUN: &str = "id, event, workflow, recipient, version, role, contact, priority, \
-     key, status, position, wake_at, state, started_at, fence, tries";
+     key, status, position, wake_at, state, started_at, fence, tries, topic";
 pub(super) const MESSAGE: &str = "id, run, step, item, channel, event, recipient, workflow, \
      category, priority, status, due_at, expires_at, attempt, provider, receipt, code, created_at, \
-     forgiven, fence, departed_at, tries";
+     forgiven, fence, departed_at, tries, gathers";
 pub(super) const ATTEMPT: &str =
     "message, number, provider, started_at, finished_at, outcome, code, detail, receipt";
 pub(super) const DECISION: &str = "event, at, workflow, run, message, recipient, step, channel, \
@@ -86,6 +86,7 @@ pub(super) fn run(row: &SqliteRow) -> Result<Run> {
         state: noun.json(row.try_get(12)?)?,
         started_at: noun.time(row.try_get(13)?)?,
         sensitive: false,
+        topic: row.try_get::<Option<String>, _>("topic")?.map(Into::into),
     })
 }
 

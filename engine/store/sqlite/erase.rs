@@ -17,6 +17,7 @@ pub(super) async fn everywhere(
     change(connection, "DELETE FROM preference WHERE user = ?1", user).await?;
     change(connection, "DELETE FROM device WHERE user = ?1", user).await?;
     change(connection, "DELETE FROM bounce WHERE user = ?1", user).await?;
+    change(connection, "DELETE FROM spending WHERE user = ?1", user).await?;
     let subscriptions =
         change(connection, "DELETE FROM subscription WHERE user = ?1", user).await?;
     let entries = change(connection, "DELETE FROM inbox WHERE user = ?1", user).await?;

@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, QueryBuilder, Row, Sqlite};
 use uuid::Uuid;
 
 use super::decode::{self, millis};
-use super::{SqliteStore, plan};
+use super::{SqliteStore, ledger, plan};
 use crate::model::{Attempt, Decision, Message, MessageId, MessageStatus, Verdict};
 use crate::store::{MessageQuery, MessageRecord, Messages, Result};
 
@@ -36,8 +36,9 @@ impl Messages for SqliteStore {
 
     async fn retry(&self, id: MessageId, now: Timestamp) -> Result<Option<MessageStatus>> {
         let from = &[MessageStatus::Failed, MessageStatus::Unknown, MessageStatus::Expired];
-        let sql = "UPDATE message SET status = 0, due_at = ?2, code = NULL, forgiven = attempt, \
-                     expires_at = NULL, stopping = 0 WHERE id = ?1 AND status IN (3, 5, 8)";
+        let sql = "UPDATE message SET status = 0, due_at = ?2, code = NULL, held = NULL, \
+                     forgiven = attempt, expires_at = NULL, stopping = 0 \
+                   WHERE id = ?1 AND status IN (3, 5, 8)";
         self.by_hand(id, now, sql, from, (Verdict::Retry, "retried", "asked for by hand")).await
     }
 
@@ -99,6 +100,9 @@ impl SqliteStore {
                             .execute(&mut *connection)
                             .await?;
                         plan::decisions(connection, &[&decision]).await?;
+                        if verdict == Verdict::Cancel {
+                            ledger::never_sent(connection, id, now).await?;
+                        }
                     }
                     Ok(before)
                 })

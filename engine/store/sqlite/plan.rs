@@ -15,8 +15,8 @@ use crate::store::{Acceptance, Plan};
 
 const RUNS: Bulk = Bulk {
     head: "INSERT OR IGNORE INTO run (id, event, workflow, recipient, version, role, contact, \
-           priority, key, status, position, wake_at, state, started_at, who)",
-    columns: 15,
+           priority, key, status, position, wake_at, state, started_at, who, topic)",
+    columns: 16,
     tail: "",
 };
 const MESSAGES: Bulk = Bulk {
@@ -268,6 +268,7 @@ fn bind_run<'q>(query: Bound<'q>, run: &&'q Run) -> Bound<'q> {
         .bind(json(&run.state))
         .bind(millis(run.started_at))
         .bind(who)
+        .bind(run.topic.as_ref().map(|topic| shared(&topic.0)))
 }
 
 /// What sealing left of a contact beside the ciphertext.

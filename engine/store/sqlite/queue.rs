@@ -16,11 +16,11 @@ use super::rows::{Bound, Bulk};
 use super::sealed::unless_locked;
 use super::streams::Streams;
 use super::writer::Call;
-use super::{SqliteStore, recover, stops};
+use super::{SqliteStore, ledger, recover, stops};
 use crate::model::{Event, EventId, Fence, Frame, Run, RunId};
 use crate::store::{
-    Claim, Departure, DueEvent, DueMessage, DueRun, Plan, Progress, Queue, QueueName, Recovered,
-    Result, RetryUnknown, Settlement, Unsent,
+    Claim, Departed, Departure, DueEvent, DueMessage, DueRun, Plan, Progress, Queue, QueueName,
+    Recovered, Result, RetryUnknown, Settlement, Unsent,
 };
 
 pub(super) type ClaimedRows = Vec<SqliteRow>;
@@ -34,8 +34,9 @@ pub(super) struct ClaimCall {
 
 const DEPART: Bulk = Bulk {
     head: "UPDATE message SET status = 2, attempt = attempt + 1, provider = v.column3, \
-             departed_at = v.column4 FROM (",
-    columns: 4,
+             departed_at = v.column4, \
+             spent_at = coalesce(spent_at, CASE WHEN v.column5 THEN v.column4 END) FROM (",
+    columns: 5,
     tail: ") AS v WHERE message.id = v.column1 AND fence = v.column2 AND status = 1 \
            RETURNING message.id",
 };
@@ -45,10 +46,12 @@ const SETTLE: Bulk = Bulk {
              due_at = coalesce(v.column4, due_at), \
              code = CASE WHEN stopping AND v.column3 = 0 THEN 'cancelled' ELSE v.column5 END, receipt = coalesce(v.column6, receipt), \
              provider = coalesce(v.column7, provider), attempt = coalesce(v.column8, attempt), \
+             held = CASE WHEN v.column3 = 0 THEN v.column9 ELSE held END, \
              fence = NULL, lease_until = NULL, tries = 0 FROM (",
-    columns: 8,
+    columns: 9,
     tail: ") AS v WHERE message.id = v.column1 AND fence = v.column2 AND status IN (1, 2) \
-           RETURNING message.id",
+           RETURNING message.id, message.departed_at IS NOT NULL, \
+             message.gathers IS NOT NULL, message.held IS NOT NULL, message.status",
 };
 const PLANNED: Bulk = Bulk {
     head: "UPDATE event SET plan_at = v.column3, cursor = v.column4, fence = NULL, \
@@ -110,12 +113,13 @@ impl Queue for SqliteStore {
             let Some(event) = events.get(&message.event).cloned() else { continue };
             let left_before = row.try_get::<Option<i64>, _>(20)?.is_some();
             let (fence, claims) = (Fence(row.try_get(19)?), row.try_get(21)?);
-            due.push(DueMessage { message, run, event, fence, left_before, claims });
+            let leads = row.try_get::<Option<&str>, _>("gathers")?.is_some();
+            due.push(DueMessage { message, run, event, fence, left_before, claims, leads });
         }
         Ok(due)
     }
 
-    async fn depart(&self, departures: Vec<Departure>) -> Result<Vec<bool>> {
+    async fn depart(&self, departures: Vec<Departure>) -> Result<Vec<Departed>> {
         self.writer.many(Call::Depart, departures).await
     }
 
@@ -238,7 +242,7 @@ impl SqliteStore {
         Ok(runs)
     }
 
-    async fn events_by_id(
+    pub(super) async fn events_by_id(
         &self,
         ids: impl Iterator<Item = EventId>,
     ) -> Result<HashMap<EventId, Arc<Event>>> {
@@ -323,9 +327,10 @@ fn by_class(table: &str, due: &str) -> String {
 pub(super) async fn depart(
     connection: &mut SqliteConnection,
     all: &[&Departure],
-) -> sqlx::Result<Vec<bool>> {
-    let mut answers = vec![false; all.len()];
-    for round in rounds(all, |departure| departure.message.0) {
+) -> sqlx::Result<Vec<Departed>> {
+    let mut answers = vec![Departed::Withdrawn; all.len()];
+    for mut round in rounds(all, |departure| departure.message.0) {
+        ledger::let_leave(connection, &mut round, &mut answers).await?;
         let rows = DEPART
             .fetch(connection, &round, |query, (_, departure)| {
                 query
@@ -333,11 +338,12 @@ pub(super) async fn depart(
                     .bind(departure.fence.0)
                     .bind(shared(&departure.provider.0))
                     .bind(millis(departure.at))
+                    .bind(departure.spend.is_some())
             })
             .await?;
         let departed = ids(&rows)?;
-        for (place, departure) in round {
-            answers[place] = departed.contains(&departure.message.0);
+        for (place, _) in round.iter().filter(|(_, each)| departed.contains(&each.message.0)) {
+            answers[*place] = Departed::Left;
         }
     }
     Ok(answers)
@@ -353,6 +359,7 @@ pub(super) async fn settle(
         let rows = SETTLE.fetch(connection, &round, bind_settlement).await?;
         let settled = ids(&rows)?;
         round.retain(|(_, each)| settled.contains(&each.message.0));
+        ledger::settled(connection, &rows, &round).await?;
         let attempts: Vec<_> = round.iter().filter_map(|(_, each)| each.attempt.as_ref()).collect();
         plan::attempts(connection, &attempts).await?;
         let decisions: Vec<_> = round.iter().flat_map(|(_, each)| &each.decisions).collect();
@@ -383,6 +390,7 @@ fn bind_settlement<'q>(query: Bound<'q>, (_, each): &(usize, &'q Settlement)) ->
         .bind(attempt.and_then(|attempt| attempt.receipt.as_deref()))
         .bind(attempt.map(|attempt| shared(&attempt.provider.0)))
         .bind(attempt.map(|attempt| i64::from(attempt.number)))
+        .bind(each.held.as_ref().map(|_| 1_i64))
 }
 
 pub(super) async fn planned(
@@ -460,7 +468,7 @@ pub(super) async fn advanced(
 }
 
 /// Calls, each with its place among the answers.
-type Round<'a, T> = Vec<(usize, &'a T)>;
+pub(super) type Round<'a, T> = Vec<(usize, &'a T)>;
 
 /// Splits calls on the same row, so that each round has a row once: an update says which rows it
 /// changed, not for whom. Nearly always one round.

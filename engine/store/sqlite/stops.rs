@@ -5,7 +5,7 @@ use sqlx::{AssertSqlSafe, Row, SqliteConnection};
 use uuid::Uuid;
 
 use super::decode::{self, shared};
-use super::{SqliteStore, plan};
+use super::{SqliteStore, ledger, plan};
 use crate::model::{EventId, MessageStatus, WorkflowName};
 use crate::store::{Plan, Result, Stop, Stopped, Stops, StoreError, Unplanned};
 
@@ -33,8 +33,9 @@ pub(super) async fn stop(connection: &mut SqliteConnection, order: &Stop) -> sql
         "UPDATE message SET stopping = 1, status = CASE status WHEN 2 THEN 2 ELSE 7 END, \
            code = CASE status WHEN 2 THEN code ELSE 'cancelled' END, \
            fence = CASE status WHEN 2 THEN fence END, \
-           lease_until = CASE status WHEN 2 THEN lease_until END \
-         WHERE run IN ({MEANT}) AND status IN (0, 1, 2) AND stopping = 0 RETURNING {}",
+           lease_until = CASE status WHEN 2 THEN lease_until END, gathered_by = NULL \
+         WHERE run IN ({MEANT}) AND stopping = 0 AND (status IN (0, 1, 2) OR status = 6 \
+           AND gathered_by IN (SELECT id FROM message WHERE status IN (0, 1))) RETURNING {}",
         decode::MESSAGE
     );
     for row in bound(&messages, order).fetch_all(&mut *connection).await? {
@@ -43,6 +44,7 @@ pub(super) async fn stop(connection: &mut SqliteConnection, order: &Stop) -> sql
             stopped.leaving.push(message.id);
         } else {
             stopped.messages.push(message.id);
+            ledger::never_sent(connection, message.id, order.at).await?;
         }
         decisions.push(order.record_message(&message));
     }

@@ -10,7 +10,7 @@ use sqlx::sqlite::SqliteRow;
 
 use super::decode::millis;
 use super::rows::Bulk;
-use super::{SqliteStore, erase};
+use super::{SqliteStore, erase, ledger};
 use crate::model::{Bounce, Device, Person, Preferences, TopicName, User, UserId};
 use crate::store::{Erased, Result, StoreError, Users};
 
@@ -42,6 +42,7 @@ impl Users for SqliteStore {
     async fn put_users(&self, users: Vec<User>) -> Result<Vec<bool>> {
         let ids: Vec<UserId> = users.iter().map(|user| user.id.clone()).collect();
         let users = Arc::new(users);
+        let now = self.clock.now();
         let created = self
             .writer
             .other(move |connection| {
@@ -68,6 +69,7 @@ impl Users for SqliteStore {
                                 .bind(millis(user.updated_at))
                         })
                         .await?;
+                        ledger::ask_again(connection, &user.id, now).await?;
                         created.push(known.is_none());
                     }
                     Ok(created)
@@ -137,10 +139,15 @@ impl Users for SqliteStore {
     async fn put_preferences(&self, id: &UserId, preferences: Preferences) -> Result<()> {
         let user = id.clone();
         let body = serde_json::to_string(&preferences).map_err(super::unavailable)?;
+        let limited = preferences.frequency_limits.is_some_and(|limits| limits.bind());
+        let spent = if limited { self.spent_before(id).await? } else { Vec::new() };
+        let now = self.clock.now();
         self.writer
             .other(move |connection| {
-                let (user, body) = (user.clone(), body.clone());
+                let (user, body, spent) = (user.clone(), body.clone(), spent.clone());
                 Box::pin(async move {
+                    ledger::ask_again(connection, &user, now).await?;
+                    ledger::count_too(connection, &user, &spent).await?;
                     sqlx::query(
                         "INSERT INTO preference (user, body) VALUES (?, ?)
                          ON CONFLICT (user) DO UPDATE SET body = excluded.body",

@@ -8,7 +8,9 @@ use futures_util::future::BoxFuture;
 use sqlx::{Connection, SqliteConnection};
 use tokio::sync::{mpsc, oneshot};
 
-use super::super::{Acceptance, Accepted, Departure, Progress, Result, Settlement, StoreError};
+use super::super::{
+    Acceptance, Accepted, Departed, Departure, Progress, Result, Settlement, StoreError,
+};
 use super::queue::{ClaimCall, ClaimedRows};
 use super::streams::Streams;
 use super::{events, queue};
@@ -28,7 +30,7 @@ pub(super) struct Writer {
 /// One call of the store. Those with many items are merged with their like.
 pub(super) enum Call {
     Accept(Many<Acceptance, Accepted>),
-    Depart(Many<Departure, bool>),
+    Depart(Many<Departure, Departed>),
     Settle(Many<Settlement, Option<Vec<Frame>>>),
     Planned(Many<Progress<EventId>, Option<Vec<Frame>>>),
     Advanced(Many<Progress<RunId>, Option<Vec<Frame>>>),
@@ -56,7 +58,7 @@ pub(super) struct Other {
 #[derive(Default)]
 struct Tick {
     accept: Vec<Many<Acceptance, Accepted>>,
-    depart: Vec<Many<Departure, bool>>,
+    depart: Vec<Many<Departure, Departed>>,
     settle: Vec<Many<Settlement, Option<Vec<Frame>>>>,
     planned: Vec<Many<Progress<EventId>, Option<Vec<Frame>>>>,
     advanced: Vec<Many<Progress<RunId>, Option<Vec<Frame>>>>,
@@ -69,7 +71,7 @@ struct Tick {
 /// The answers of a committed tick, in the order of its calls.
 struct Written {
     accept: Vec<Accepted>,
-    depart: Vec<bool>,
+    depart: Vec<Departed>,
     settle: Vec<Option<Vec<Frame>>>,
     planned: Vec<Option<Vec<Frame>>>,
     advanced: Vec<Option<Vec<Frame>>>,

@@ -11,7 +11,8 @@ use nuncio::model::{
 use nuncio::store::memory::MemoryStore;
 use nuncio::store::sqlite::SqliteStore;
 use nuncio::store::{
-    Acceptance, Accepted, Claim, Departure, DueMessage, MessageRecord, Plan, Settlement, Store,
+    Acceptance, Accepted, Claim, Departed, Departure, DueMessage, MessageRecord, Plan, Settlement,
+    Store,
 };
 use serde_json::json;
 
@@ -90,6 +91,7 @@ impl Scene {
             state: json!({"vars": {"n": 1}, "steps": {}}),
             started_at: self.now(),
             sensitive: false,
+            topic: None,
         }
     }
 
@@ -213,8 +215,25 @@ impl Scene {
     }
 
     pub async fn depart(&self, message: MessageId, fence: Fence) -> bool {
-        let departure = Departure { message, fence, provider: "smtp".into(), at: self.now() };
-        self.store.depart(vec![departure]).await.expect("departs") == [true]
+        self.depart_with(message, fence, |_| {}).await == Departed::Left
+    }
+
+    pub async fn depart_with(
+        &self,
+        message: MessageId,
+        fence: Fence,
+        shape: impl FnOnce(&mut Departure),
+    ) -> Departed {
+        let mut departure = Departure {
+            message,
+            fence,
+            provider: "smtp".into(),
+            at: self.now(),
+            spend: None,
+            once: None,
+        };
+        shape(&mut departure);
+        self.store.depart(vec![departure]).await.expect("departs")[0]
     }
 
     pub async fn settle(&self, settlement: Settlement) -> Option<Vec<Frame>> {
@@ -247,6 +266,7 @@ pub fn settlement(message: MessageId, fence: Fence, status: MessageStatus) -> Se
         entry: None,
         decisions: Vec::new(),
         code: None,
+        held: None,
     }
 }
 

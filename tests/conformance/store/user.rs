@@ -1,12 +1,12 @@
 use nuncio::model::{
-    Limits, MessageStatus, Preferences, QuietHours, RunStatus, Switch, TopicName, User, UserId,
+    Limits, MessageStatus, Preferences, QuietHours, Row, RunStatus, Switch, TopicName, User, UserId,
 };
 use nuncio::store::{Erased, MessageQuery, QueueName};
 use serde_json::json;
 
 use super::scene::{Scene, settlement};
 
-fn user(scene: &Scene, id: &str) -> User {
+pub(super) fn user(scene: &Scene, id: &str) -> User {
     User {
         id: id.into(),
         username: Some("ada".into()),
@@ -26,7 +26,7 @@ fn user(scene: &Scene, id: &str) -> User {
 fn choices() -> Preferences {
     let off = [("email".into(), false)].into();
     Preferences {
-        notification_types: [("order".into(), off)].into(),
+        notification_types: [("order".into(), Row(off))].into(),
         quiet_hours: Some(QuietHours {
             enabled: true,
             start_time: "22:00".parse().expect("a time"),
@@ -36,6 +36,7 @@ fn choices() -> Preferences {
         frequency_limits: Some(Limits { max_per_hour: Some(3), max_per_day: None }),
         workflows: [("order-paid".into(), Switch::All(false))].into(),
         topics: [("news".into(), Switch::ByChannel([("sms".into(), true)].into()))].into(),
+        unsubscribed: ["offers".into()].into(),
     }
 }
 
