@@ -256,5 +256,5 @@ fn more_than_anybody_writes() {
         found(&[("workflows/w.yaml", &format!("workflow: w\non: a\nsteps: {steps}\n"))])
     };
     assert_eq!(nested(8), []);
-    assert_eq!(nested(40).iter().map(|one| one.0).collect::<Vec<_>>(), ["yaml.syntax"]);
+    assert_eq!(nested(40).iter().map(|one| one.0).collect::<Vec<_>>(), ["yaml.depth"]);
 }
