@@ -156,6 +156,8 @@ fn what_is_there_twice() {
         found(&[("workflows/w.yaml", twice)]),
         [("yaml.duplicate_key", 3, 1), ("step.id", 6, 14)]
     );
+    assert_eq!(step("{ emit: b, event: c }"), [("yaml.duplicate_key", 4, 23)]);
+    assert_eq!(step("{ delay: 1h, for: 2h }"), [("delay.kind", 4, 23)]);
     let beside = "batch: { window: 1h }, window: 2h";
     assert_eq!(step(&format!("{{ {beside} }}")), [("yaml.duplicate_key", 4, 16)]);
 }
