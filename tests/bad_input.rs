@@ -1,5 +1,6 @@
 //! What is wrong is said where it is wrong, and nothing else stops.
 
+mod codes;
 mod events;
 mod files;
 mod language;

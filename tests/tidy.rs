@@ -6,3 +6,8 @@ mod floors;
 mod sizes;
 mod source;
 mod words;
+
+/// The engine's files.
+pub fn engine_sources() -> Vec<source::Source> {
+    source::Source::all(&["engine"], "rs")
+}

@@ -8,8 +8,9 @@ use super::{Done, Failure};
 use crate::workflow::language::Schema;
 
 /// Where each file goes, and what it says.
-const FILES: [(&str, &str); 8] = [
+const FILES: [(&str, &str); 9] = [
     ("workflows/hello/welcome.yaml", include_str!("init/hello/welcome.yaml")),
+    ("workflows/hello/welcome.test.yaml", include_str!("init/hello/welcome.test.yaml")),
     ("workflows/hello/events.yaml", include_str!("init/hello/events.yaml")),
     ("workflows/hello/samples/member_joined.json", include_str!("init/hello/member_joined.json")),
     ("templates/hello/welcome/in_app.hbs", include_str!("init/hello/in_app.hbs")),

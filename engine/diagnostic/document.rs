@@ -235,6 +235,10 @@ impl<'a> Builder<'a> {
                 Err(error) => {
                     let mark = error.marker();
                     let at = source.offset(mark.line(), mark.col() + 1);
+                    if error.info().contains("recursion limit") {
+                        self.report("yaml.depth", at..at, too_deep());
+                        return None;
+                    }
                     self.report("yaml.syntax", at..at, error.info().to_string());
                     let indented =
                         |line| source.line(line).trim_start_matches(' ').starts_with('\t');
@@ -298,7 +302,7 @@ impl<'a> Builder<'a> {
 
     fn begin(&mut self, anchor: usize, span: Range<usize>, is_map: bool) -> bool {
         if self.open.len() >= MAX_DEPTH {
-            self.report("yaml.depth", span, format!("nested more than {MAX_DEPTH} deep"));
+            self.report("yaml.depth", span, too_deep());
             return false;
         }
         self.open.push(Open { anchor, start: span.start, items: Vec::new(), is_map });
@@ -361,6 +365,10 @@ impl<'a> Builder<'a> {
     fn report(&mut self, code: &'static str, span: Range<usize>, message: String) {
         self.problems.push(Diagnostic::error(self.source, code, span, message));
     }
+}
+
+fn too_deep() -> String {
+    format!("nested more than {MAX_DEPTH} deep")
 }
 
 fn count(node: &Node) -> usize {

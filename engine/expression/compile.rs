@@ -10,6 +10,12 @@ use super::{Compiled, MAX_COMPREHENSIONS, MAX_DEPTH, MAX_NODES, MAX_TEXT, Proble
 /// what passes it is measured exactly afterwards.
 const MAX_PARSER_DEPTH: u16 = 80;
 
+/// Brackets inside one another, and operators, that need no stack of their own.
+const SHALLOW: usize = 4;
+const FEW: usize = 60;
+/// Bytes of the stack for more than those; what is not used of it costs nothing.
+const STACK: usize = 64 << 20;
+
 static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| {
     let mut env = Env::stdlib();
     moment::declare(&mut env);
@@ -28,6 +34,29 @@ pub(super) fn compile(
     if let Some((code, message)) = beyond(text) {
         return Err(vec![Problem::new(code, message, 0..text.len())]);
     }
+    match brackets(text) > SHALLOW || operators(text) > FEW {
+        true => on_a_deep_stack(text, || read(text, place, names)),
+        false => read(text, place, names),
+    }
+}
+
+/// The parser recurses through a dozen rules for each bracket, and more where it looks for a way
+/// on after a mistake: more than a worker's stack holds.
+fn on_a_deep_stack(
+    text: &str,
+    read: impl FnOnce() -> Result<Compiled, Vec<Problem>> + Send,
+) -> Result<Compiled, Vec<Problem>> {
+    let read = std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, read);
+        thread.ok().and_then(|thread| thread.join().ok())
+    });
+    read.unwrap_or_else(|| {
+        let message = "the expression is too deep to be read here".to_owned();
+        Err(vec![Problem::new("expression.depth", message, 0..text.len())])
+    })
+}
+
+fn read(text: &str, place: Arc<str>, names: &[&str]) -> Result<Compiled, Vec<Problem>> {
     let parser = ENVIRONMENT.parser().max_recursion_depth(MAX_PARSER_DEPTH);
     let (mut tree, places) =
         parser.parse_with_source_info(text).map_err(|errors| syntax(text, &errors))?;

@@ -156,6 +156,8 @@ fn what_is_there_twice() {
         found(&[("workflows/w.yaml", twice)]),
         [("yaml.duplicate_key", 3, 1), ("step.id", 6, 14)]
     );
+    assert_eq!(step("{ emit: b, event: c }"), [("yaml.duplicate_key", 4, 23)]);
+    assert_eq!(step("{ delay: 1h, for: 2h }"), [("delay.kind", 4, 23)]);
     let beside = "batch: { window: 1h }, window: 2h";
     assert_eq!(step(&format!("{{ {beside} }}")), [("yaml.duplicate_key", 4, 16)]);
 }
@@ -256,5 +258,5 @@ fn more_than_anybody_writes() {
         found(&[("workflows/w.yaml", &format!("workflow: w\non: a\nsteps: {steps}\n"))])
     };
     assert_eq!(nested(8), []);
-    assert_eq!(nested(40).iter().map(|one| one.0).collect::<Vec<_>>(), ["yaml.syntax"]);
+    assert_eq!(nested(40).iter().map(|one| one.0).collect::<Vec<_>>(), ["yaml.depth"]);
 }

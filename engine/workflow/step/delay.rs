@@ -25,6 +25,11 @@ pub(super) fn read(value: &Node, mut fields: Fields<'_, '_>) -> Option<Delay> {
     let reader = fields.reader;
     fields.take("delay");
     if matches!(value.kind, Kind::Scalar(_)) && !value.is_null() {
+        let others = ["for", "until", "before", "after", "by"].map(|key| fields.take(key));
+        if let Some(other) = others.into_iter().flatten().next() {
+            let message = "how long stands behind `delay` already";
+            reader.error("delay.kind", other.span.clone(), message);
+        }
         fields.finish();
         return reader.span(value, "delay").map(Delay::For);
     }
@@ -44,6 +49,10 @@ pub(super) fn read(value: &Node, mut fields: Fields<'_, '_>) -> Option<Delay> {
     if first.is_none() || second.is_some() {
         let message = "a `delay` step is one of `for`, `until`, `before`, `after`";
         reader.error("delay.kind", value.span.clone(), message);
+    }
+    if let Some(by) = by.filter(|_| !fields.has("before") && !fields.has("after")) {
+        let message = "`by` belongs to `before` or `after`";
+        reader.error("delay.kind", by.span.clone(), message);
     }
     fields.finish();
     first.flatten()

@@ -16,7 +16,13 @@ pub(super) fn read(value: &Node, mut fields: Fields<'_, '_>) -> Option<Emit> {
     let reader = fields.reader;
     fields.take("emit");
     let (event, mut fields) = match &value.kind {
-        Kind::Scalar(_) if !value.is_null() => (reader.text(value, "emit"), fields),
+        Kind::Scalar(_) if !value.is_null() => {
+            if let Some(again) = fields.take("event") {
+                let message = "the event stands behind `emit` already";
+                reader.error("yaml.duplicate_key", again.span.clone(), message);
+            }
+            (reader.text(value, "emit"), fields)
+        }
         _ => {
             let mut fields = fields.join(value);
             (fields.need("event").and_then(|node| reader.text(node, "event")), fields)
