@@ -13,6 +13,7 @@ mod language;
 mod main_job;
 mod plugins;
 mod relay;
+mod sensitive;
 mod server;
 mod telemetry;
 mod tidy;

@@ -5,7 +5,6 @@ use super::view::View;
 use crate::check;
 use crate::diagnostic::Diagnostic;
 use crate::pipeline::Pipeline;
-use crate::seal::Sealer;
 use crate::store::StoreError;
 
 /// What reading the files again came to.
@@ -21,9 +20,9 @@ pub struct Reloaded {
 pub(super) async fn reload(
     pipeline: &Arc<Pipeline>,
     view: &Arc<View>,
-    sealer: &Sealer,
+    has_key: bool,
 ) -> Result<Reloaded, StoreError> {
-    let loaded = seal::protected(check::load(view.root(), &view.traits()), sealer);
+    let loaded = seal::protected(check::load(view.root(), &view.traits()), has_key);
     let summary = loaded.summary();
     let in_force = match loaded.catalog {
         Some(catalog) => {

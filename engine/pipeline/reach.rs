@@ -83,3 +83,6 @@ fn has_another(rendered: &Rendered, gone: &Device) -> bool {
     let devices = person.map(|person| person.devices.as_slice()).unwrap_or_default();
     devices.iter().any(|device| device.is_active && device.id != gone.id)
 }
+
+#[cfg(test)]
+mod tests;
