@@ -21,6 +21,8 @@ mod message;
 mod queue;
 mod user;
 
+use crate::seal::SealError;
+
 pub use device::{DeviceChange, Devices, MOST_DEVICES, Registered};
 pub use event::{Acceptance, Accepted, Backlog, EventRecord, Events, Timeline};
 pub use inbox::{Inbox, InboxOrder, InboxPage, InboxQuery, Replay};
@@ -31,8 +33,6 @@ pub use queue::{
     RetryUnknown, Settlement, Unsent,
 };
 pub use user::{Erased, Topics, Users};
-
-use crate::seal::SealError;
 
 /// Everything that is remembered.
 pub trait Store:

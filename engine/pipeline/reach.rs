@@ -31,6 +31,11 @@ impl Pipeline {
 
     async fn reached(&self, rendered: &Rendered, user: &UserId) -> Result<()> {
         let now = self.clock.now();
+        let person = rendered.planned().recipient.person.as_ref();
+        if person.is_some_and(|person| !person.bounces.is_empty()) {
+            let bounce = Bounce::of(rendered.channel(), rendered.to());
+            self.store.forget_bounce(user, &bounce).await?;
+        }
         let Some(device) = device(rendered) else { return Ok(()) };
         if device.last_used_at.is_some_and(|before| now < before + USED_AGAIN) {
             return Ok(());

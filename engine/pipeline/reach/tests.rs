@@ -22,6 +22,9 @@ use crate::store::{Devices, Users};
 use crate::template::Set;
 use crate::{plan, workflow};
 
+/// What was let through, or the code of why not.
+type Asked = std::result::Result<Rendered, String>;
+
 /// A user with two devices, and a pipeline that knows nobody else.
 struct Scene {
     clock: Clock,
@@ -71,12 +74,13 @@ impl Scene {
         people.pop().expect("the user is known")
     }
 
-    /// A sensitive message, so that it needs no template, through the real gates; `Err` is a code.
-    async fn rendered(
-        &self,
-        channel: &str,
-        address: Address,
-    ) -> std::result::Result<Rendered, String> {
+    /// A sensitive message, so that it needs no template, through the real gates.
+    async fn rendered(&self, channel: &str, address: Address) -> Asked {
+        self.asked(self.planned(channel).await, address)
+    }
+
+    fn asked(&self, planned: Planned, address: Address) -> Asked {
+        let channel = planned.message.channel.as_str();
         let text = format!(
             "workflow: w\non: a\nsensitive: true\nrecipients:\n  - user: '\"42\"'\n\
              steps:\n  - send: {channel}\n    template: x\n"
@@ -88,7 +92,7 @@ impl Scene {
         let traits =
             Traits { interrupts: true, idempotent: false, address, kind, fixed_address: false };
         let facts = Facts { workflow: &workflow, step, traits: &traits, now: self.clock.now() };
-        match gate::ask(self.planned(channel).await, &facts) {
+        match gate::ask(planned, &facts) {
             Answer::Send(permit) => {
                 Ok(render::render(*permit, None, None, &Set::default()).expect("it is discreet"))
             }
@@ -213,6 +217,12 @@ async fn a_telephone_that_will_never_work_has_bounced() {
     assert_eq!(scene.ended(&rendered, gone()).await.status, MessageStatus::Failed);
     let again = scene.rendered("sms", Address::Phone).await;
     assert_eq!(again.err().as_deref(), Some("reachable.bounced"));
+    let mut retried = scene.planned("sms").await;
+    retried.message.forgiven = 1;
+    let retried = scene.asked(retried, Address::Phone).expect("a person asked for it");
+    let accepted = Outcome::Accepted { receipt: None, detail: None };
+    scene.ended(&retried, accepted).await;
+    assert!(scene.rendered("sms", Address::Phone).await.is_ok(), "it works after all");
     let voice = scene.rendered("voice", Address::Phone).await;
     assert!(voice.is_ok(), "another channel may have more luck");
 }

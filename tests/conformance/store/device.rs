@@ -166,6 +166,10 @@ pub async fn a_bounce_lasts_until_an_address_changes(scene: Scene) {
     scene.store.mark_bounced(&ada.id, &bounce, scene.now()).await.unwrap();
     assert_eq!(bounces("42").await, [bounce.clone()]);
     assert_eq!(bounces("43").await, []);
+    let other = Bounce::of(&"webhook".into(), "https://gone.example");
+    scene.store.mark_bounced(&ada.id, &other, scene.now()).await.unwrap();
+    assert_eq!(bounces("42").await.len(), 2);
+    scene.store.forget_bounce(&ada.id, &other).await.unwrap();
     let renamed = nuncio::model::User { first_name: Some("A.".into()), ..ada.clone() };
     scene.store.put_users(vec![renamed]).await.unwrap();
     assert_eq!(bounces("42").await, [bounce]);
