@@ -3,7 +3,8 @@ use nuncio::model::{Entry, Event, EventId, Message, MessageStatus, Run, RunId};
 use nuncio::seal::{SealError, Sealer};
 use nuncio::store::sqlite::SqliteStore;
 use nuncio::store::{
-    Acceptance, Claim, Devices, Events, Inbox, Plan, Queue, Registered, StoreError, Users,
+    Acceptance, Claim, Devices, Events, Inbox, InboxOrder, InboxQuery, Plan, Queue, Registered,
+    Replay, StoreError, Users,
 };
 use serde_json::json;
 
@@ -58,6 +59,21 @@ async fn store(store: &SqliteStore, clock: &Clock, sensitive: bool) -> Stored {
     stored
 }
 
+fn of_everybody() -> InboxQuery {
+    InboxQuery {
+        user: None,
+        is_read: None,
+        category: None,
+        priority: None,
+        from: None,
+        to: None,
+        search: None,
+        order: InboxOrder::NewestFirst,
+        offset: 0,
+        limit: 9,
+    }
+}
+
 fn is_lost<T: std::fmt::Debug>(answer: Result<T, StoreError>) -> bool {
     let lost = matches!(
         &answer,
@@ -108,7 +124,12 @@ async fn a_lost_key_locks_what_it_sealed_and_nothing_else() {
     assert!(is_lost(store.event(locked.event).await));
     assert!(is_lost(store.entry(locked.run).await));
     assert!(is_lost(store.timeline(locked.event.0).await));
-    assert!(is_lost(store.devices(None, 9).await));
+    assert_eq!(store.devices(None, 9).await.expect("the list goes on"), []);
+    let page = store.entries(&of_everybody()).await.expect("the list goes on");
+    let shown: Vec<_> = page.entries.iter().map(|entry| entry.id).collect();
+    assert_eq!((page.count, shown), (2, vec![open.run]));
+    let replay = store.replay(&"42".into(), 0, 9).await.expect("the stream goes on");
+    assert!(matches!(replay, Replay::Gone), "{replay:?}");
     assert!(store.event(open.event).await.expect("it is in clear").is_some());
     let people = store.people(&["42".into()]).await.expect("the person is in clear");
     assert_eq!((people.len(), people[0].devices.len()), (1, 0));

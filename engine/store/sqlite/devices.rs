@@ -48,7 +48,11 @@ impl Devices for SqliteStore {
             .bind(i64::try_from(limit).unwrap_or(i64::MAX))
             .fetch_all(&self.readers)
             .await?;
-        rows.iter().map(|row| self.device(row)).collect()
+        let mut devices = Vec::with_capacity(rows.len());
+        for row in &rows {
+            devices.extend(unless_locked(self.device(row))?);
+        }
+        Ok(devices)
     }
 
     async fn change_device(
