@@ -34,7 +34,7 @@ use crate::egress::{self, Egress};
 use crate::job::{Jobs, Settings};
 use crate::pipeline::{Pipeline, Rules};
 use crate::relay::{self, Hub, Relay};
-use crate::seal::{SealError, Sealer};
+use crate::seal::SealError;
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Recovered, Store, StoreError};
 use crate::telemetry::Metrics;
@@ -69,7 +69,6 @@ pub struct Node {
     address: SocketAddr,
     pipeline: Arc<Pipeline>,
     store: SqliteStore,
-    sealer: Sealer,
     view: Arc<View>,
     hub: Arc<Hub>,
     jobs: Jobs,
@@ -118,15 +117,13 @@ impl Node {
         if !config.store.url.starts_with("sqlite:") {
             return Err(StartError::StoreUrl(config.store.url));
         }
-        let sealer = seal::sealer(&config, &environment, &clock)?;
-        let store = SqliteStore::open(&config.store.url, clock.clone()).await?;
-        let store = store.with_sealer(sealer.clone());
+        let store = seal::store(&config, &environment, &clock).await?;
         let shared: Arc<dyn Store> = Arc::new(store.clone());
 
         let Outlets { dispatch, view, capture } =
             outlets(&config, &environment, (&cache, compiler), &clock, dev).await?;
 
-        let (catalog, problems) = catalog(&config, &view, &sealer, dev)?;
+        let (catalog, problems) = catalog(&config, &view, store.has_key(), dev)?;
         let keys = Arc::new(KeyRing::new(shared.clone(), clock.clone()));
         let material = key_material(&config, &environment)?;
         let tokens = Arc::new(Verifier::new(&config.auth, material, clock.clone())?);
@@ -142,7 +139,7 @@ impl Node {
             rules,
         ));
         pipeline.use_catalog(catalog).await?;
-        view.follow(&pipeline, &sealer);
+        view.follow(&pipeline, store.has_key());
         let recovered = pipeline.recover(true).await?;
         let settings =
             Settings { workers: config.engine.workers, lease: config.engine.lease.0, grace: GRACE };
@@ -177,19 +174,7 @@ impl Node {
         let stop = CancellationToken::new();
         let serving = serve(listener, router, metrics, clock, stop.clone());
         view.ready();
-        Ok(Self {
-            address,
-            pipeline,
-            store,
-            sealer,
-            view,
-            hub,
-            jobs,
-            serving,
-            stop,
-            recovered,
-            problems,
-        })
+        Ok(Self { address, pipeline, store, view, hub, jobs, serving, stop, recovered, problems })
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -221,7 +206,7 @@ impl Node {
 
     /// Reads the files again. A set with an error is refused whole, and the old one stays.
     pub async fn reload(&self) -> Result<Reloaded, StoreError> {
-        reload::reload(&self.pipeline, &self.view, &self.sealer).await
+        reload::reload(&self.pipeline, &self.view, self.store.has_key()).await
     }
 
     /// Stops in order: no more requests, no more claims, what goes on is waited for, clients are
@@ -275,10 +260,10 @@ async fn outlets(
 fn catalog(
     config: &Config,
     view: &View,
-    sealer: &Sealer,
+    has_key: bool,
     dev: bool,
 ) -> Result<(Arc<Catalog>, Vec<Diagnostic>), StartError> {
-    let loaded = seal::protected(check::load(&config.engine.root, &view.traits()), sealer);
+    let loaded = seal::protected(check::load(&config.engine.root, &view.traits()), has_key);
     match loaded.catalog {
         Some(catalog) => Ok((catalog, loaded.diagnostics)),
         None if dev => Ok((Arc::default(), loaded.diagnostics)),

@@ -46,7 +46,8 @@ enum Reason {
 ///
 /// A webhook without a template carries its event: `{"type", "timestamp", "data"}`.
 ///
-/// A sensitive message to a device or a telephone only says that there is something new.
+/// A sensitive message to a device or a telephone only says that there is something new, in the template's public words
+/// or in our own.
 ///
 /// # Errors
 /// No template for the channel, or a template that fails: final, another try would fail alike.
@@ -57,7 +58,7 @@ pub fn render(
     templates: &Set,
 ) -> Result<Rendered, RenderError> {
     if permit.is_discreet() {
-        let content = discreet::content(permit.planned().recipient.locale());
+        let content = discreet::content(permit.planned(), template, templates);
         return Ok(Rendered { permit, content });
     }
     match content(permit.planned(), template, data, templates, permit.granted_at()) {

@@ -24,6 +24,8 @@ mod queue;
 mod stop;
 mod user;
 
+use crate::seal::SealError;
+
 pub use calendar::{Calendar, CalendarQuery, Due, Planned};
 pub use device::{DeviceChange, Devices, MOST_DEVICES, Registered};
 pub use event::{
@@ -39,8 +41,6 @@ pub use queue::{
 };
 pub use stop::{Stop, Stopped, Stops};
 pub use user::{Erased, Topics, Users};
-
-use crate::seal::SealError;
 
 /// Everything that is remembered.
 pub trait Store:

@@ -10,6 +10,7 @@ mod function;
 mod language;
 mod parse;
 mod part;
+mod public;
 mod uses;
 
 #[cfg(test)]
@@ -24,6 +25,8 @@ use serde_json::Value;
 use crate::diagnostic::Diagnostic;
 use crate::model::{ChannelName, Content};
 use part::{Engines, Kind, Part};
+
+pub use public::PublicWords;
 
 /// What a template sees: one JSON object, made once per message with `Context::from(value)`.
 pub use handlebars::Context;

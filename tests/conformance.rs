@@ -1,4 +1,4 @@
 //! Suites that every implementation of a contract passes, whatever it is made of.
 
 mod channel;
-mod store;
+pub mod store;

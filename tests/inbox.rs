@@ -1,5 +1,6 @@
 //! The inbox API (docs/reference/api.md).
 
+mod devices;
 mod entries;
 mod preferences;
 

@@ -18,6 +18,7 @@ mod main_job;
 mod plugins;
 mod reference;
 mod relay;
+mod sensitive;
 mod server;
 mod steps;
 mod simulate;

@@ -53,7 +53,11 @@ fn own(planned: &Planned, facts: &Facts<'_>) -> Result<String, Box<Reason>> {
     }
 }
 
+/// A person who retries a message by hand knows better than an answer of long ago.
 fn bounced(planned: &Planned, to: &str) -> bool {
+    if planned.message.forgiven > 0 {
+        return false;
+    }
     let bounces = planned.recipient.person.as_ref().map(|person| person.bounces.as_slice());
     match bounces.unwrap_or_default() {
         [] => false,

@@ -5,7 +5,6 @@ use super::view::View;
 use crate::check::{self, Catalog};
 use crate::diagnostic::Diagnostic;
 use crate::pipeline::Pipeline;
-use crate::seal::Sealer;
 use crate::store::{Store, StoreError};
 
 /// What reading the files again came to.
@@ -23,9 +22,9 @@ pub struct Reloaded {
 pub(super) async fn reload(
     pipeline: &Pipeline,
     view: &View,
-    sealer: &Sealer,
+    has_key: bool,
 ) -> Result<Reloaded, StoreError> {
-    let loaded = seal::protected(check::load(view.root(), &view.traits()), sealer);
+    let loaded = seal::protected(check::load(view.root(), &view.traits()), has_key);
     let summary = loaded.summary();
     let in_force = match loaded.catalog {
         Some(catalog) => {

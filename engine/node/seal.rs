@@ -1,47 +1,45 @@
 //! The keys of a node, and what may not be without one.
 
+use std::sync::Arc;
+
 use super::StartError;
-use crate::check::{Catalog, Loaded};
+use crate::check::Loaded;
 use crate::clock::Clock;
 use crate::config::{Config, Environment};
 use crate::diagnostic::{Diagnostic, Source};
 use crate::seal::Sealer;
+use crate::store::sqlite::SqliteStore;
+use crate::workflow::Workflow;
 
-pub(super) fn sealer(
+pub(super) async fn store(
     config: &Config,
     environment: &Environment,
     clock: &Clock,
-) -> Result<Sealer, StartError> {
+) -> Result<SqliteStore, StartError> {
     let keys = config.encryption.keys.resolve(environment);
     let keys =
         keys.map_err(|source| StartError::Secret { key: "encryption.keys".into(), source })?;
-    Ok(Sealer::new(&keys, clock.clone())?)
+    let sealer = Sealer::new(&keys, clock.clone())?;
+    let store = SqliteStore::open(&config.store.url, clock.clone()).await?;
+    Ok(store.with_sealer(sealer))
 }
 
 /// Refuses a set with sensitive workflows where there is no key.
-pub(super) fn protected(mut loaded: Loaded, sealer: &Sealer) -> Loaded {
-    let problems = loaded.catalog.as_deref().map(|catalog| unprotected(catalog, sealer));
-    let problems = problems.unwrap_or_default();
-    if !problems.is_empty() {
-        loaded.catalog = None;
-        loaded.diagnostics.extend(problems);
+pub(super) fn protected(loaded: Loaded, has_key: bool) -> Loaded {
+    let sensitive = loaded.catalog.as_deref().map(|catalog| catalog.workflows.sensitive());
+    let problems: Vec<_> = sensitive.unwrap_or_default().iter().map(unprotected).collect();
+    if has_key || problems.is_empty() {
+        return loaded;
     }
-    loaded
+    let diagnostics = loaded.diagnostics.into_iter().chain(problems).collect();
+    Loaded { catalog: None, diagnostics, ..loaded }
 }
 
-/// Each is an error of its file.
-fn unprotected(catalog: &Catalog, sealer: &Sealer) -> Vec<Diagnostic> {
-    if sealer.has_key() {
-        return Vec::new();
-    }
-    let problem = |workflow: &std::sync::Arc<crate::workflow::Workflow>| {
-        let source = Source::new(workflow.path.clone(), workflow.source.clone());
-        let at = workflow.source.find("sensitive:").unwrap_or_default();
-        let message =
-            format!("`{}` is sensitive, and there is no key in `encryption.keys`", workflow.name);
-        let span = at..at + "sensitive".len();
-        Diagnostic::error(&source, "encryption.keys", span, message)
-            .hint("make one with `openssl rand -base64 32`, and name it: `keys = [\"env:NAME\"]`")
-    };
-    catalog.workflows.sensitive().iter().map(problem).collect()
+fn unprotected(workflow: &Arc<Workflow>) -> Diagnostic {
+    let source = Source::new(workflow.path.clone(), workflow.source.clone());
+    let at = workflow.source.find("sensitive:").unwrap_or_default();
+    let name = &workflow.name;
+    let message = format!("`{name}` is sensitive, and there is no key in `encryption.keys`");
+    Diagnostic::error(&source, "encryption.keys", at..at + "sensitive".len(), message)
+        .hint("make one with `openssl rand -base64 32`, and name it: `keys = [\"env:NAME\"]`")
 }

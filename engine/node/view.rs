@@ -16,7 +16,6 @@ use crate::channel::Traits;
 use crate::channel::capture::Capture;
 use crate::model::{Category, ChannelName, ProviderName};
 use crate::pipeline::Pipeline;
-use crate::seal::Sealer;
 use crate::store::StoreError;
 
 const STARTING: u8 = 0;
@@ -29,7 +28,8 @@ pub struct View {
     about: Vec<LoadedProvider>,
     root: PathBuf,
     pipeline: OnceLock<Arc<Pipeline>>,
-    sealer: OnceLock<Sealer>,
+    /// Whether sensitive workflows may be loaded.
+    has_key: OnceLock<bool>,
     state: AtomicU8,
 }
 
@@ -52,14 +52,14 @@ impl View {
             about,
             root,
             pipeline: OnceLock::new(),
-            sealer: OnceLock::new(),
+            has_key: OnceLock::new(),
             state: AtomicU8::new(STARTING),
         })
     }
 
-    pub(super) fn follow(&self, pipeline: &Arc<Pipeline>, sealer: &Sealer) {
+    pub(super) fn follow(&self, pipeline: &Arc<Pipeline>, has_key: bool) {
         // Called once, at the start.
-        let _ = self.sealer.set(sealer.clone());
+        let _ = self.has_key.set(has_key);
         let _ = self.pipeline.set(pipeline.clone());
     }
 
@@ -98,10 +98,10 @@ impl View {
 #[async_trait]
 impl Catalog for View {
     async fn reload(&self) -> Result<Reload, StoreError> {
-        let (Some(pipeline), Some(sealer)) = (self.pipeline.get(), self.sealer.get()) else {
+        let (Some(pipeline), Some(&has_key)) = (self.pipeline.get(), self.has_key.get()) else {
             return Err(StoreError::Closed);
         };
-        let done = super::reload::reload(pipeline, self, sealer).await?;
+        let done = super::reload::reload(pipeline, self, has_key).await?;
         Ok(Reload {
             reloaded: done.in_force,
             problems: done.problems,

@@ -31,6 +31,11 @@ impl Pipeline {
 
     async fn reached(&self, rendered: &Rendered, user: &UserId) -> Result<()> {
         let now = self.clock.now();
+        let person = rendered.planned().recipient.person.as_ref();
+        if person.is_some_and(|person| !person.bounces.is_empty()) {
+            let bounce = Bounce::of(rendered.channel(), rendered.to());
+            self.store.forget_bounce(user, &bounce).await?;
+        }
         let Some(device) = device(rendered) else { return Ok(()) };
         if device.last_used_at.is_some_and(|before| now < before + USED_AGAIN) {
             return Ok(());
@@ -83,3 +88,6 @@ fn has_another(rendered: &Rendered, gone: &Device) -> bool {
     let devices = person.map(|person| person.devices.as_slice()).unwrap_or_default();
     devices.iter().any(|device| device.is_active && device.id != gone.id)
 }
+
+#[cfg(test)]
+mod tests;

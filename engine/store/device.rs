@@ -54,6 +54,9 @@ pub trait Devices {
 
     /// The address will never work. Forgotten when the user's e-mail, phone or data change.
     async fn mark_bounced(&self, user: &UserId, bounce: &Bounce, now: Timestamp) -> Result<()>;
+
+    /// A provider took a message for it after all.
+    async fn forget_bounce(&self, user: &UserId, bounce: &Bounce) -> Result<()>;
 }
 
 /// Devices of one user.

@@ -90,6 +90,11 @@ impl SqliteStore {
         Self { sealer, ..self }
     }
 
+    /// Whether what is sensitive can be written.
+    pub fn has_key(&self) -> bool {
+        self.sealer.has_key()
+    }
+
     /// Names this store's streams: the same over restarts, another for another file.
     pub fn epoch(&self) -> Arc<str> {
         self.epoch.clone()

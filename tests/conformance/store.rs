@@ -5,17 +5,19 @@
 
 mod accept;
 mod claim;
+mod device;
 mod inbox;
 mod key;
 mod ledger;
 mod message;
 mod planned;
 mod recover;
-mod scene;
+pub mod scene;
+mod sensitive;
 mod settle;
 mod stop;
 mod stream;
-mod user;
+pub mod user;
 
 macro_rules! exercise {
     ($store:ident, $make:path) => {
@@ -135,6 +137,25 @@ macro_rules! exercise {
                 an_erased_person_is_gone_and_the_counts_stay
                 what_was_to_be_sent_to_an_erased_person_is_not
                 erasing_nobody_says_so
+            );
+            exercise!(@ $make, device:
+                a_device_is_registered_then_updated
+                a_token_is_of_who_registered_it_last
+                devices_are_listed_by_id_of_one_or_of_all
+                a_device_is_changed_where_it_is_said
+                anothers_device_is_nobodys
+                a_user_has_only_so_many_devices
+                people_come_with_their_devices
+                a_bounce_lasts_until_an_address_changes
+                an_erased_user_has_no_devices
+            );
+            exercise!(@ $make, sensitive:
+                a_sensitive_event_and_its_runs_are_read_as_they_were_written
+                a_sensitive_event_to_come_keeps_its_data
+                a_sensitive_contact_has_one_run
+                a_sensitive_entry_is_read_and_told_as_it_was_written
+                a_sensitive_entry_may_be_settled
+                a_search_finds_a_sensitive_entry_by_its_public_title_alone
             );
             exercise!(@ $make, key:
                 a_key_is_found_by_its_hash

@@ -245,12 +245,21 @@ impl Node {
         self.child.kill().await.expect("it is killed");
     }
 
-    /// SIGTERM, and the exit code.
-    pub async fn stop(mut self) -> Option<i32> {
+    async fn signal(&self, name: &str) {
         let id = self.child.id().expect("it runs");
-        let kill = format!("kill -TERM {id}");
+        let kill = format!("kill -{name} {id}");
         let sent = Command::new("sh").args(["-c", &kill]).status().await.expect("a shell");
         assert!(sent.success());
+    }
+
+    /// SIGHUP: the files are read again.
+    pub async fn hang_up(&self) {
+        self.signal("HUP").await;
+    }
+
+    /// SIGTERM, and the exit code.
+    pub async fn stop(mut self) -> Option<i32> {
+        self.signal("TERM").await;
         timeout(PATIENCE, self.child.wait()).await.expect("it ends").expect("a status").code()
     }
 }

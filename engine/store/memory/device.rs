@@ -60,6 +60,13 @@ impl Devices for MemoryStore {
         self.state().bounces.entry(user.clone()).or_default().insert(bounce.clone());
         Ok(())
     }
+
+    async fn forget_bounce(&self, user: &UserId, bounce: &Bounce) -> Result<()> {
+        if let Some(bounces) = self.state().bounces.get_mut(user) {
+            bounces.remove(bounce);
+        }
+        Ok(())
+    }
 }
 
 impl State {
@@ -107,7 +114,7 @@ impl State {
     /// An address that changed may work; nobody knows which of them did.
     pub(super) fn readdress(&mut self, user: &User) {
         let known = self.users.get(&user.id);
-        let same = known.is_some_and(|known| known.has_addresses_of(user));
+        let same = known.is_none_or(|known| known.has_addresses_of(user));
         if !same {
             self.bounces.remove(&user.id);
         }

@@ -1,3 +1,5 @@
+use std::collections::HashMap;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
 use sqlx::sqlite::SqliteRow;
@@ -30,7 +32,7 @@ impl Devices for SqliteStore {
                 Box::pin(async move { put.write(connection).await })
             })
             .await?;
-        self.people.forget(&[user.clone()]);
+        self.people.forget(std::slice::from_ref(user));
         self.people.forget(&before);
         let Some(row) = row else { return Ok(Registered::Full) };
         let device = self.device(&row)?;
@@ -46,7 +48,11 @@ impl Devices for SqliteStore {
             .bind(i64::try_from(limit).unwrap_or(i64::MAX))
             .fetch_all(&self.readers)
             .await?;
-        rows.iter().map(|row| self.device(row)).collect()
+        let mut devices = Vec::with_capacity(rows.len());
+        for row in &rows {
+            devices.extend(unless_locked(self.device(row))?);
+        }
+        Ok(devices)
     }
 
     async fn change_device(
@@ -99,14 +105,71 @@ impl Devices for SqliteStore {
     }
 
     async fn mark_bounced(&self, user: &UserId, bounce: &Bounce, now: Timestamp) -> Result<()> {
+        let insert = "INSERT OR IGNORE INTO bounce (user, channel, address, at) \
+                      VALUES (?1, ?2, ?3, ?4)";
+        self.write_bounce(insert, user, bounce, now).await
+    }
+
+    async fn forget_bounce(&self, user: &UserId, bounce: &Bounce) -> Result<()> {
+        let delete = "DELETE FROM bounce WHERE user = ?1 AND channel = ?2 AND address = ?3 \
+                      AND ?4 IS NOT NULL";
+        self.write_bounce(delete, user, bounce, self.clock.now()).await
+    }
+}
+
+/// Where somebody cannot be reached any more, and where push messages go.
+#[derive(Default)]
+pub(super) struct Reach {
+    pub devices: Vec<Device>,
+    pub bounces: Vec<Bounce>,
+}
+
+impl SqliteStore {
+    /// A device whose key is lost is left out.
+    pub(super) async fn reach_of(&self, users: Vec<String>) -> Result<HashMap<UserId, Reach>> {
+        let mut reach: HashMap<UserId, Reach> = HashMap::new();
+        if users.is_empty() {
+            return Ok(reach);
+        }
+        let users = serde_json::Value::from(users).to_string();
+        let select = format!(
+            "SELECT {DEVICE} FROM device WHERE user IN (SELECT value FROM json_each(?)) ORDER BY id"
+        );
+        let devices = sqlx::query(AssertSqlSafe(select)).bind(users.as_str());
+        for row in &devices.fetch_all(&self.readers).await? {
+            if let Some(device) = unless_locked(self.device(row))? {
+                reach.entry(device.user.clone()).or_default().devices.push(device);
+            }
+        }
+        let bounces: Vec<(String, String, Vec<u8>)> = sqlx::query_as(
+            "SELECT user, channel, address FROM bounce
+             WHERE user IN (SELECT value FROM json_each(?)) ORDER BY channel, address",
+        )
+        .bind(users)
+        .fetch_all(&self.readers)
+        .await?;
+        for (user, channel, address) in bounces {
+            // A hash of another length is of no address that is asked about.
+            let Ok(address) = address.try_into() else { continue };
+            let bounce = Bounce { channel: channel.into(), address };
+            reach.entry(user.into()).or_default().bounces.push(bounce);
+        }
+        Ok(reach)
+    }
+
+    async fn write_bounce(
+        &self,
+        sql: &'static str,
+        user: &UserId,
+        bounce: &Bounce,
+        now: Timestamp,
+    ) -> Result<()> {
         let (owner, bounce) = (user.clone(), bounce.clone());
         self.writer
             .other(move |connection| {
                 let (owner, bounce) = (owner.clone(), bounce.clone());
                 Box::pin(async move {
-                    let insert = "INSERT OR IGNORE INTO bounce (user, channel, address, at) \
-                                  VALUES (?, ?, ?, ?)";
-                    sqlx::query(insert)
+                    sqlx::query(sql)
                         .bind(owner.0)
                         .bind(bounce.channel.0)
                         .bind(bounce.address.to_vec())
@@ -119,36 +182,6 @@ impl Devices for SqliteStore {
             .await?;
         self.people.forget(std::slice::from_ref(user));
         Ok(())
-    }
-}
-
-impl SqliteStore {
-    /// The devices of `ids` (a JSON array) by user; one whose key is lost is left out.
-    pub(super) async fn devices_of(&self, ids: &str) -> Result<Vec<Device>> {
-        let select = format!(
-            "SELECT {DEVICE} FROM device WHERE user IN (SELECT value FROM json_each(?)) ORDER BY id"
-        );
-        let rows = sqlx::query(AssertSqlSafe(select)).bind(ids).fetch_all(&self.readers).await?;
-        let mut devices = Vec::with_capacity(rows.len());
-        for row in &rows {
-            devices.extend(unless_locked(self.device(row))?);
-        }
-        Ok(devices)
-    }
-
-    pub(super) async fn bounces_of(&self, ids: &str) -> Result<Vec<(UserId, Bounce)>> {
-        let rows: Vec<(String, String, Vec<u8>)> = sqlx::query_as(
-            "SELECT user, channel, address FROM bounce
-             WHERE user IN (SELECT value FROM json_each(?)) ORDER BY channel, address",
-        )
-        .bind(ids)
-        .fetch_all(&self.readers)
-        .await?;
-        let bounce = |(user, channel, address): (String, String, Vec<u8>)| {
-            let address = address.try_into().ok()?;
-            Some((user.into(), Bounce { channel: channel.into(), address }))
-        };
-        Ok(rows.into_iter().filter_map(bounce).collect())
     }
 
     async fn write_device(

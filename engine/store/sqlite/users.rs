@@ -9,9 +9,10 @@ use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
 use super::decode::millis;
+use super::devices::Reach;
 use super::rows::Bulk;
 use super::{SqliteStore, erase, ledger};
-use crate::model::{Bounce, Device, Person, Preferences, TopicName, User, UserId};
+use crate::model::{Person, Preferences, TopicName, User, UserId};
 use crate::store::{Erased, Result, StoreError, Users};
 
 const PUT: Bulk = Bulk {
@@ -187,20 +188,23 @@ impl SqliteStore {
         for (user, topic) in topics {
             topics_of.entry(user).or_default().push(topic.into());
         }
-        let mut devices_of: HashMap<UserId, Vec<Device>> = HashMap::new();
-        for device in self.devices_of(&ids).await? {
-            devices_of.entry(device.user.clone()).or_default().push(device);
-        }
-        let mut bounces_of: HashMap<UserId, Vec<Bounce>> = HashMap::new();
-        for (user, bounce) in self.bounces_of(&ids).await? {
-            bounces_of.entry(user).or_default().push(bounce);
-        }
         let rows = sqlx::query(
-            "SELECT id, profile, created_at, updated_at, body FROM user
+            "SELECT id, profile, created_at, updated_at, body,
+               EXISTS (SELECT 1 FROM device WHERE device.user = user.id)
+                 OR EXISTS (SELECT 1 FROM bounce WHERE bounce.user = user.id)
+             FROM user
              LEFT JOIN preference ON preference.user = user.id
              WHERE id IN (SELECT value FROM json_each(?))",
         );
         let rows = rows.bind(ids.as_str()).fetch_all(&self.readers).await?;
+        // Few of those who are written to have either: the others cost no further query.
+        let mut with_more = Vec::new();
+        for row in &rows {
+            if row.try_get(5)? {
+                with_more.push(row.try_get::<String, _>(0)?);
+            }
+        }
+        let mut reach = self.reach_of(with_more).await?;
         let person = |row: &SqliteRow| {
             let user = read(row)?;
             let body: Option<String> = row.try_get(4)?;
@@ -209,8 +213,7 @@ impl SqliteStore {
                 None => Preferences::default(),
             };
             let topics = topics_of.remove(user.id.as_str()).unwrap_or_default();
-            let devices = devices_of.remove(user.id.as_str()).unwrap_or_default();
-            let bounces = bounces_of.remove(user.id.as_str()).unwrap_or_default();
+            let Reach { devices, bounces } = reach.remove(&user.id).unwrap_or_default();
             Ok(Arc::new(Person { user, preferences, topics, devices, bounces }))
         };
         rows.iter().map(person).collect()
@@ -220,7 +223,7 @@ impl SqliteStore {
 /// An address that bounced stays so for as long as nothing about the user's addresses changes.
 fn keeps_addresses(known: Option<&SqliteRow>, user: &User) -> bool {
     let known = known.and_then(|row| read(row).ok());
-    known.is_some_and(|known| known.has_addresses_of(user))
+    known.is_none_or(|known| known.has_addresses_of(user))
 }
 
 fn profile(user: &User) -> String {

@@ -8,6 +8,7 @@ use nuncio::model::{
     Attempt, AttemptOutcome, ChannelName, Entry, Event, Fence, Frame, FrameBody, Message,
     MessageId, MessageStatus, Priority, Run, RunStatus, UserId,
 };
+use nuncio::seal::Sealer;
 use nuncio::store::memory::MemoryStore;
 use nuncio::store::sqlite::SqliteStore;
 use nuncio::store::{
@@ -38,6 +39,9 @@ pub async fn sqlite() -> Scene {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let url = format!("sqlite:{}", folder.path().join("nuncio.db").display());
     let store = SqliteStore::open(&url, clock.clone()).await.expect("a new database");
+    let keys = ["a key of more than thirty-two characters".to_owned()];
+    let sealer = Sealer::new(&keys, clock.clone()).expect("the key is long enough");
+    let store = store.with_sealer(sealer);
     Scene::new(store, clock, folder)
 }
 
