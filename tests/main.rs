@@ -11,6 +11,7 @@ mod guide;
 mod inbox;
 mod language;
 mod main_job;
+mod packs;
 mod plugins;
 mod relay;
 mod server;
