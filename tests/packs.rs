@@ -12,7 +12,7 @@ use nuncio::node;
 use nuncio::workflow::step::Send;
 use nuncio::workflow::{Room, Step, StepKind, Workflow};
 
-use table::{CARE, CARE_TYPES, EMAILS, OFF, ROUTES, SHOP, Told};
+use table::{CARE, CARE_TYPES, EMAILS, OFF, ROUTES, SHOP, TOPICS, Told};
 
 static CATALOG: LazyLock<Arc<Catalog>> = LazyLock::new(|| {
     let loaded = check::load(&root(), &node::known_channels());
@@ -27,9 +27,9 @@ fn read(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// Every event of both tables, with its pack and its workflow.
+/// Every event of the tables, with its pack and its workflow.
 fn promised() -> impl Iterator<Item = (&'static str, &'static Told, &'static Workflow)> {
-    let care = CARE.iter().map(|told| ("care", told));
+    let care = CARE.iter().chain(&TOPICS).map(|told| ("care", told));
     care.chain(SHOP.iter().map(|told| ("shop", told))).map(|(pack, told)| {
         let workflow = CATALOG.workflows.get(told.workflow);
         let workflow = workflow.unwrap_or_else(|| panic!("no workflow `{}`", told.workflow));

@@ -53,6 +53,15 @@ pub const CARE: [Told; 40] = [
     told("milestone.reached", "milestone-reached", "system"),
 ];
 
+/// Events that topics are told of, whoever has joined them.
+pub const TOPICS: [Told; 5] = [
+    told("consultation.requested", "consultation-topics", "medical"),
+    told("consultation.accepted", "consultation-topics", "medical"),
+    told("consultation.answered", "consultation-topics", "medical"),
+    told("treatment.suggested", "consultation-topics", "medical"),
+    told("treatment.accepted", "consultation-topics", "medical"),
+];
+
 pub const SHOP: [Told; 4] = [
     told("order.placed", "order-placed", "order"),
     told("order.shipped", "order-shipped", "order"),
