@@ -9,8 +9,10 @@ use std::sync::{Arc, LazyLock};
 use nuncio::check::{self, Catalog};
 use nuncio::diagnostic::{Document, Kind, Node, Source};
 use nuncio::node;
+use nuncio::template::Context;
 use nuncio::workflow::step::Send;
 use nuncio::workflow::{Room, Step, StepKind, Workflow};
+use serde_json::Value;
 
 use table::{CARE, CARE_TYPES, EMAILS, OFF, ROUTES, SHOP, TOPICS, Told};
 
@@ -118,6 +120,26 @@ fn has_words(template: &str, channel: &str) {
             body(&french).contains("Bonjour") && body(&english).contains("Hello"),
             "{template}"
         );
+    }
+}
+
+#[test]
+fn every_template_is_written_with_its_sample_in_both_languages() {
+    let templates = &CATALOG.templates;
+    for name in templates.names() {
+        let sample = read(&root().join("templates").join(name).join("sample.json"));
+        let mut sample: Value = serde_json::from_str(&sample).expect("a sample is JSON");
+        for channel in templates.channels(name) {
+            let [english, french] = ["en", "fr"].map(|locale| {
+                sample["recipient"]["locale"] = locale.into();
+                let mut context = Context::from(sample.clone());
+                let content = templates.render(name, channel, Some(locale), &mut context);
+                let content = content.unwrap_or_else(|error| panic!("{name}: {channel}: {error}"));
+                assert!(!content.body.trim().is_empty(), "{name}: {channel}");
+                (content.subject, content.body)
+            });
+            assert!(channel == "webhook" || english != french, "{name}: {channel}");
+        }
     }
 }
 
