@@ -130,6 +130,7 @@ fn run(clock: &Clock, event: &Event, number: usize, until: jiff::Timestamp) -> R
         state: json!({"vars": {"total": 12}, "steps": {"first": {"status": "done"}}}),
         started_at: clock.now(),
         sensitive: false,
+        topic: None,
     }
 }
 

@@ -15,6 +15,7 @@ mod inbox;
 mod init;
 mod language;
 mod main_job;
+mod packs;
 mod plugins;
 mod reference;
 mod relay;

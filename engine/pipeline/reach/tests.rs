@@ -8,6 +8,7 @@ use super::*;
 use crate::channel::{Address, ContentKind, Failure, Traits, Unheard};
 use crate::check::Catalog;
 use crate::clock::Clock;
+use crate::config::Config;
 use crate::diagnostic::Source;
 use crate::dispatch::Dispatch;
 use crate::gate::{self, Answer, Facts};
@@ -62,7 +63,7 @@ impl Scene {
             store.put_device(&"42".into(), &registration, now).await.expect("it is stored");
         }
         let dispatch = Dispatch::new(BTreeMap::new(), None, clock.clone(), Duration::from_secs(1));
-        let rules = Rules { retry: Vec::new(), strict_events: false };
+        let rules = Rules { retry: Vec::new(), ..Rules::of(&Config::default()) };
         let (catalog, unheard) = (Arc::new(Catalog::default()), Arc::new(Unheard));
         let shared = Arc::new(store.clone());
         let pipeline = Pipeline::new(clock.clone(), shared, catalog, dispatch, unheard, rules);
@@ -91,7 +92,16 @@ impl Scene {
         let kind = ContentKind::Text;
         let traits =
             Traits { interrupts: true, idempotent: false, address, kind, fixed_address: false };
-        let facts = Facts { workflow: &workflow, step, traits: &traits, now: self.clock.now() };
+        let facts = Facts {
+            workflow: &workflow,
+            step,
+            traits: &traits,
+            now: self.clock.now(),
+            defaults: &gate::Defaults::default(),
+            marketing: false,
+            left_before: false,
+            past: &gate::Past::default(),
+        };
         match gate::ask(planned, &facts) {
             Answer::Send(permit) => {
                 Ok(render::render(*permit, None, None, &Set::default()).expect("it is discreet"))
@@ -113,6 +123,8 @@ impl Scene {
             received_at: now,
             idempotency_key: None,
             sensitive: true,
+            depth: 0,
+            told: Vec::new(),
         };
         let run = Run {
             id: self.clock.id(),
@@ -130,6 +142,7 @@ impl Scene {
             state: json!({}),
             started_at: now,
             sensitive: true,
+            topic: None,
         };
         let message = Message {
             id: self.clock.id(),
