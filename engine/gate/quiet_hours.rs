@@ -29,11 +29,12 @@ pub(super) fn ask(planned: &Planned, facts: &Facts<'_>) -> Says {
     }
     match put_off {
         WhenHeld::Drop => Says::drop(reason("quiet_hours.dropped", "not kept")),
-        WhenHeld::Batch => {
+        // What may be with a provider already is told by itself.
+        WhenHeld::Batch if !facts.left_before => {
             let reason = reason("quiet_hours.batched", "gathered with others");
             Says::hold(reason, until, true)
         }
-        WhenHeld::Defer | WhenHeld::Ignore => {
+        WhenHeld::Batch | WhenHeld::Defer | WhenHeld::Ignore => {
             Says::hold(reason("quiet_hours.held", "held"), until, false)
         }
     }

@@ -98,13 +98,14 @@ pub fn retain_known(mut preferences: Preferences, known: &Known) -> Preferences 
     preferences
 }
 
-/// A type's row is a boolean for all its channels, or booleans by channel, `*` for the others.
+/// A type's row is booleans by channel, `*` for the others; or `false`, which turns all of it off.
+/// `true` would not say what becomes of channels that were turned off one by one.
 fn types(value: Value, known: &Known) -> Parsed<BTreeMap<Category, Row>> {
     let path = "notification_types";
     let rows = object(value, path)?.into_iter().filter(|(_, row)| !row.is_null());
     let row = |(name, row): (String, Value)| {
         let path = format!("{path}.{name}");
-        let mut every = row.as_bool();
+        let mut every = row.as_bool().filter(|on| !on);
         let mut row = if every.is_some() { Map::new() } else { object(row, &path)? };
         if let Some(others) = row.remove(ChannelName::EVERY).filter(|others| !others.is_null()) {
             let path = format!("{path}.{}", ChannelName::EVERY);

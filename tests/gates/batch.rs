@@ -126,3 +126,25 @@ async fn a_budget_gathers_too() {
         expected.map(|(text, time)| (text.into(), at(&format!("2026-03-02T{time}:00Z"))));
     assert_eq!(scene.sent_at(), expected);
 }
+
+#[tokio::test]
+async fn the_template_sees_how_many_there_are_and_each_of_them() {
+    let several = "---\nsubject: '{{count}} news'\n---\n\
+                   {{#each items}}{{text}} of {{name}} by {{data.user}}; {{/each}}last {{event.data.text}}";
+    let files = vec![
+        ("workflows/types.yaml", "- { name: news, batch_template: several }\n"),
+        ("templates/several/email.hbs", several),
+    ];
+    let scene = quiet_scene(Setting { step: BATCH, files, ..Setting::default() }).await;
+    for text in ["one", "two", "three"] {
+        scene.emit(json!({"text": text})).await;
+    }
+    scene.until("2026-03-02T13:00:00Z").await;
+    let sent = scene.sent();
+    assert_eq!(sent.len(), 1);
+    assert_eq!(sent[0].subject.as_deref(), Some("3 news"));
+    assert_eq!(
+        sent[0].body,
+        "one of news by 42; two of news by 42; three of news by 42; last three"
+    );
+}

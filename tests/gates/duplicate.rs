@@ -1,4 +1,5 @@
 use nuncio::model::Verdict;
+use nuncio::store::{Departed, Departure, Inbox, Queue};
 use serde_json::json;
 
 use super::scene::{Setting, decided, quiet};
@@ -43,4 +44,26 @@ async fn of_two_that_were_held_one_leaves() {
     assert_eq!(scene.sent().len(), 1);
     assert_eq!(scene.decided(first).await[1].0, Verdict::Send);
     assert_eq!(scene.decided(second).await[1], decided(Verdict::Drop, "duplicate"));
+}
+
+#[tokio::test]
+async fn an_entry_is_made_once_though_the_process_died_on_the_way() {
+    let scene = Setting { head: DEDUPE, send: "in_app", ..Setting::default() }.scene().await;
+    let event = scene.accept("news", "", json!({"order": 7})).await;
+    let due = scene.store.claim_messages(scene.claim(1)).await.expect("claims").remove(0);
+    let departure = Departure {
+        message: due.message.id,
+        fence: due.fence,
+        provider: "inbox".into(),
+        at: scene.clock.now(),
+        spend: None,
+        once: None,
+    };
+    let departed = scene.store.depart(vec![departure]).await.expect("departs");
+    assert_eq!(departed, [Departed::Left]);
+    scene.pipeline.recover(true).await.expect("recovers");
+    scene.work().await;
+    let rows = scene.decided(event).await;
+    assert_eq!(rows, [decided(Verdict::Send, "unknown"), decided(Verdict::Send, "accepted")]);
+    assert_eq!(scene.store.unread(&"42".into()).await.expect("the store answers"), 1);
 }

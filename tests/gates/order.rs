@@ -92,3 +92,17 @@ async fn a_retry_is_asked_for_preferences_and_night_but_no_more_for_its_conditio
     let message = scene.store.message(id).await.expect("the store answers").expect("it is there");
     assert_eq!(message.message.attempt, 1, "it keeps its attempts");
 }
+
+#[tokio::test]
+async fn what_may_be_with_a_provider_already_is_not_gathered() {
+    let scene = Setting { step: "quiet_hours: batch", ..Setting::default() }.scene().await;
+    let event = scene.accept("news", "", json!({"text": "one"})).await;
+    fail_once(&scene).await;
+    scene.prefer(quiet("12:00", "14:00")).await;
+    scene.emit(json!({"text": "two"})).await;
+    scene.until("2026-03-02T12:02:00Z").await;
+    let rows = scene.decided(event).await;
+    assert_eq!(rows.last(), Some(&decided(Verdict::Hold, "quiet_hours.held")));
+    scene.until("2026-03-02T13:00:00Z").await;
+    assert_eq!(scene.sent().len(), 2);
+}

@@ -147,7 +147,7 @@ fn one_turn(zone: &TimeZone, other: Tz, turn: i64, count: &mut Count) {
     let (before, after) = (turn + own(turn - 1), turn + own(turn));
     for window in windows(before, after) {
         let oracle = Oracle { zone: other, window };
-        around(zone, &oracle, turn, &[-86_400, -AROUND, -61, -1, 0, 1, 3599], count);
+        around(zone, &oracle, turn, &[-86_400, -AROUND, -1, 0, 3599], count);
     }
 }
 
