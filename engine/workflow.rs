@@ -4,6 +4,7 @@
 //! [`Set`] finds the workflows of an event. What packs declare beside their workflows
 //! is in [`EventSchemas`] and [`NotificationType`]. Nothing here reads a file: `check` does.
 
+mod cron;
 mod event;
 mod file;
 mod index;
@@ -18,6 +19,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
+pub use cron::{BadCron, Cron};
 pub use event::{EventSchemas, Misfit, read_events};
 pub use file::compile;
 pub use index::Set;
