@@ -4,6 +4,7 @@
 //! only where a value crosses an edge (a file, the API, the relay, a plugin).
 
 mod address;
+mod collection;
 mod decision;
 mod event;
 mod id;
@@ -14,6 +15,7 @@ mod span;
 mod user;
 
 pub use address::{Content, Parcel};
+pub use collection::{Collected, Item, Join, Occasion, Pass, Passage, Slide};
 pub use decision::{Decision, Verdict};
 pub use event::{Event, EventStatus};
 pub use id::{

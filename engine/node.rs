@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use jiff::tz::TimeZone;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -125,6 +126,8 @@ impl Node {
         let rules = Rules {
             retry: config.engine.retry.clone(),
             strict_events: config.engine.strict_events,
+            // The configuration was checked: it names a zone.
+            time_zone: TimeZone::get(&config.engine.time_zone).unwrap_or(TimeZone::UTC),
         };
         let pipeline = Arc::new(Pipeline::new(
             clock.clone(),

@@ -22,6 +22,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use jiff::tz::TimeZone;
 
 use crate::channel::Publish;
 use crate::check::Catalog;
@@ -87,6 +88,8 @@ pub struct Rules {
     pub retry: Vec<Span>,
     /// Refuse events that no `events.yaml` declares.
     pub strict_events: bool,
+    /// For recipients who name none.
+    pub time_zone: TimeZone,
 }
 
 #[async_trait]
@@ -229,8 +232,12 @@ impl Pipeline {
                 }
             }
         }
+        if run.status == RunStatus::Failed {
+            plan.leaves.push((id, self.clock.now()));
+        }
         let progress = Progress { id, fence, plan, run: Some(run) };
         self.save(|| self.store.advanced(vec![progress.clone()])).await;
+        self.wake.tell(QueueName::Runs);
         self.wake.tell(QueueName::Messages);
     }
 
@@ -336,9 +343,12 @@ impl Pipeline {
         answer: Option<plan::Answer>,
     ) -> Option<Asked> {
         let Told { workflow, event, recipient } = told;
-        let around = Surroundings { workflow, event, recipient, clock: &self.clock };
+        let time_zone = &self.rules.time_zone;
+        let around = Surroundings { workflow, event, recipient, clock: &self.clock, time_zone };
         let steps = plan::advance(around, run, answer);
         plan.decisions.extend(steps.decisions);
+        plan.joins.extend(steps.joins);
+        plan.closes.extend(steps.closes);
         if steps.messages.is_empty() {
             return steps.question;
         }

@@ -13,6 +13,7 @@
 pub mod memory;
 pub mod sqlite;
 
+mod collection;
 mod event;
 mod inbox;
 mod key;
@@ -20,6 +21,7 @@ mod message;
 mod queue;
 mod user;
 
+pub use collection::{Collections, MOST_COLLECTED, MOST_ITEM_BYTES};
 pub use event::{Acceptance, Accepted, Backlog, EventRecord, Events, Timeline};
 pub use inbox::{Inbox, InboxOrder, InboxPage, InboxQuery, Replay};
 pub use key::{ApiKey, Keys};
@@ -32,12 +34,22 @@ pub use user::{Erased, Topics, Users};
 
 /// Everything that is remembered.
 pub trait Store:
-    Events + Queue + Messages + Inbox + Users + Topics + Keys + Send + Sync + 'static
+    Events + Queue + Collections + Messages + Inbox + Users + Topics + Keys + Send + Sync + 'static
 {
 }
 
 impl<T> Store for T where
-    T: Events + Queue + Messages + Inbox + Users + Topics + Keys + Send + Sync + 'static
+    T: Events
+        + Queue
+        + Collections
+        + Messages
+        + Inbox
+        + Users
+        + Topics
+        + Keys
+        + Send
+        + Sync
+        + 'static
 {
 }
 

@@ -3,3 +3,4 @@
 pub mod node;
 pub mod sink;
 pub mod smtp;
+pub mod stage;

@@ -5,18 +5,21 @@
 //! and advances again. A step that waits at its own place leaves a mark in the run's state, so
 //! that it knows on waking that it has begun.
 
+mod collect;
 mod delay;
 mod schedule;
 mod send;
+mod throttle;
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 use super::position::Position;
 use super::question::{Answer, Asked, Question};
 use super::{Failed, state};
 use crate::clock::Clock;
 use crate::expression::Scope;
-use crate::model::{Decision, Event, Message, Recipient, Run, RunStatus, Verdict};
+use crate::model::{Decision, Event, Join, Message, Occasion, Recipient, Run, RunStatus, Verdict};
 use crate::workflow::step::Branch;
 use crate::workflow::{OnError, Step, StepKind, Workflow};
 
@@ -32,6 +35,10 @@ pub struct Steps {
     /// What the step at the run's position has to know before it can go on. The run is due at
     /// once: whoever cannot answer leaves that to its job.
     pub question: Option<Asked>,
+    /// The run waits for others; the store says when it wakes.
+    pub joins: Vec<Join>,
+    /// What the run waited for with others, and goes on with for all.
+    pub closes: Vec<Occasion>,
 }
 
 /// What a run is taken on with. `now` and ids come from `clock`.
@@ -41,6 +48,8 @@ pub struct Surroundings<'a> {
     pub event: &'a Event,
     pub recipient: &'a Recipient,
     pub clock: &'a Clock,
+    /// For recipients who name none.
+    pub time_zone: &'a TimeZone,
 }
 
 /// What a step means for the run.
@@ -52,6 +61,8 @@ enum Then {
     /// Comes back to this very step, then.
     Stay(Timestamp),
     Ask(Question),
+    /// Comes back to this very step, when those that it waits with go on.
+    Join(Box<Join>),
     Stop,
 }
 
@@ -85,6 +96,11 @@ pub fn advance(around: Surroundings<'_>, run: &mut Run, mut answer: Option<Answe
             Ok(Then::Ask(question)) => {
                 steps.question = Some(Asked { step: step.path.clone(), item, question });
                 return waits(run, &here, around.clock.now(), steps);
+            }
+            Ok(Then::Join(join)) => {
+                steps.joins.push(*join);
+                run.position = Some(here.path());
+                return steps;
             }
             Err(failed) => {
                 steps.decisions.push(failed.of_step(run, step, around.clock.now()));
@@ -155,6 +171,9 @@ impl Machine<'_> {
             StepKind::Send(send) => self.send(step, send),
             StepKind::Delay(delay) => self.delay(step, delay),
             StepKind::Schedule(schedule) => self.schedule(step, schedule),
+            StepKind::Batch(batch) => self.batch(step, batch),
+            StepKind::Digest(digest) => self.digest(step, digest),
+            StepKind::Throttle(throttle) => self.throttle(step, throttle),
             StepKind::Branch(branch) => self.branch(branch),
             StepKind::Set(variables) => {
                 for (name, expression) in &variables.0 {

@@ -4,6 +4,7 @@
 //! lock makes every call atomic, so that nothing here is about concurrency and everything is about
 //! meaning; what it does is what every other store must do.
 
+mod collection;
 mod erase;
 mod event;
 mod inbox;
@@ -26,6 +27,7 @@ use crate::model::{
     Attempt, ChannelName, Decision, Entry, Event, EventId, EventStatus, Fence, Message, MessageId,
     Preferences, Run, RunId, StepPath, TopicName, User, UserId, Version, WorkflowName,
 };
+use collection::Gatherings;
 use job::Jobs;
 use stream::UserStream;
 
@@ -58,6 +60,7 @@ struct State {
     preferences: BTreeMap<UserId, Preferences>,
     topics: BTreeMap<TopicName, BTreeSet<UserId>>,
     keys: Vec<ApiKey>,
+    gatherings: Gatherings,
 }
 
 struct EventRow {

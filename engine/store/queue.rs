@@ -3,8 +3,8 @@ use jiff::Timestamp;
 
 use super::Result;
 use crate::model::{
-    Attempt, Decision, Entry, Event, EventId, Fence, Frame, Message, MessageId, MessageStatus, Run,
-    RunId,
+    Attempt, Decision, Entry, Event, EventId, Fence, Frame, Join, Message, MessageId,
+    MessageStatus, Occasion, Run, RunId,
 };
 
 /// The three kinds of job: events to plan, runs to go on with, messages to send.
@@ -25,6 +25,12 @@ pub struct Plan {
     pub decisions: Vec<Decision>,
     /// More of the event remains to be planned: when, and where to go on (opaque to the store).
     pub more: Option<(Timestamp, String)>,
+    /// Runs that wait for others from now on: the store says which lead, and when they wake.
+    pub joins: Vec<Join>,
+    /// What leaders went on with: those that followed them are finished.
+    pub closes: Vec<Occasion>,
+    /// Runs that end where they wait, and when: what they led goes on without them.
+    pub leaves: Vec<(RunId, Timestamp)>,
 }
 
 #[derive(Clone, Copy, Debug)]

@@ -3,6 +3,7 @@
 //! One connection writes, a few read. Concurrent writes share a transaction (`writer`): that is
 //! where the throughput comes from, since a commit costs the same for one row as for a thousand.
 
+mod collections;
 mod decode;
 mod erase;
 mod events;

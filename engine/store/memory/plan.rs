@@ -37,6 +37,16 @@ impl State {
             decision.run.is_none_or(|run| !old_runs.contains(&run))
                 && decision.message.is_none_or(|message| !old_messages.contains(&message))
         }));
+        for join in plan.joins.iter().filter(|join| !old_runs.contains(&join.occasion.run)) {
+            let decision = self.join(join);
+            self.add_decisions(decision);
+        }
+        for occasion in &plan.closes {
+            self.close(occasion);
+        }
+        for &(run, at) in &plan.leaves {
+            self.leave(&[run], at);
+        }
         frames
     }
 

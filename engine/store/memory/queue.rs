@@ -251,6 +251,7 @@ impl State {
             }
             self.schedule_message(id);
         }
+        self.forget_windows(now);
         recovered
     }
 }

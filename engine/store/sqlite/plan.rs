@@ -6,6 +6,7 @@ use std::sync::Arc;
 use sqlx::SqliteConnection;
 use uuid::Uuid;
 
+use super::collections;
 use super::decode::{json, millis, run_status, shared};
 use super::rows::{Bound, Bulk};
 use super::streams::Streams;
@@ -85,6 +86,7 @@ pub(super) async fn write(
     let kept = |decision: &&Decision| decision.message.is_none_or(|id| !old.contains(&id.0));
     let all: Vec<&Decision> = plans.iter().flat_map(|plan| &plan.decisions).filter(kept).collect();
     decisions(connection, &all).await?;
+    collections::write(connection, plans, |run| old_runs.contains(run)).await?;
     Ok(frames)
 }
 

@@ -9,10 +9,18 @@ pub struct Batch {
     pub window: Span,
     /// A sliding window's end at the latest.
     pub max_window: Option<Span>,
+    /// `None`: [`Batch::MAX_ITEMS`].
     pub max_items: Option<u64>,
     pub key: Option<Expression>,
     /// The first event leaves at once.
     pub flush_leading: bool,
+}
+
+impl Batch {
+    /// Where a file says nothing.
+    pub const MAX_ITEMS: u64 = 1_000;
+    /// What a file may say.
+    pub const MOST_ITEMS: u64 = 10_000;
 }
 
 pub(super) fn read(value: &Node, mut fields: Fields<'_, '_>) -> Option<Batch> {
@@ -21,7 +29,14 @@ pub(super) fn read(value: &Node, mut fields: Fields<'_, '_>) -> Option<Batch> {
     let mut fields = fields.join(value);
     let window = fields.need("window").and_then(|node| reader.span(node, "window"));
     let max_window = fields.span("max_window");
-    let max_items = fields.count("max_items");
+    let most = fields.take("max_items");
+    let max_items = most.and_then(|node| reader.count(node, "max_items"));
+    if let (Some(node), Some(items)) = (most, max_items)
+        && !(1..=Batch::MOST_ITEMS).contains(&items)
+    {
+        let message = format!("`max_items` goes from 1 to {}", Batch::MOST_ITEMS);
+        reader.error("batch.max_items", node.span.clone(), message);
+    }
     let key = fields.expression("key", Names::STEP);
     let flush_leading = fields.flag("flush_leading");
     fields.finish();
