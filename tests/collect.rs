@@ -59,7 +59,7 @@ steps:
     ];
     let stage = Stage::new(on, &files).await;
     stage.put("1", Some("one@example.org"), Some("Europe/Paris")).await;
-    stage.put("2", Some("two@example.org"), None).await;
+    stage.user("2", "two@example.org").await;
     stage
 }
 

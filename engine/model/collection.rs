@@ -15,11 +15,13 @@ pub struct Occasion {
     pub item: u32,
 }
 
-/// A run has come to a step where it waits for others, to go on as one. Runs of one workflow,
-/// step, recipient and `key` are in one collection; the first leads, and goes on for all.
+/// A run has come to a step where it waits for others, to go on as one. Runs of one tenant,
+/// workflow, step, recipient and `key` are in one collection; the first leads, and goes on for all.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Join {
     pub occasion: Occasion,
+    /// The event's: what belongs to different ones never comes together.
+    pub tenant: String,
     pub key: String,
     pub at: Timestamp,
     /// The end of the collection that it opens, where none is open.

@@ -1,6 +1,7 @@
 -- Runs that wait at one step to go on as one.
 CREATE TABLE collection (
   id        INTEGER PRIMARY KEY,
+  tenant    TEXT    NOT NULL,
   workflow  TEXT    NOT NULL,
   step      TEXT    NOT NULL,
   who       TEXT    NOT NULL,
@@ -15,7 +16,7 @@ CREATE TABLE collection (
   window    INTEGER,
   open      INTEGER NOT NULL
 );
-CREATE UNIQUE INDEX collection_open ON collection (workflow, step, who, key) WHERE open = 1;
+CREATE UNIQUE INDEX collection_open ON collection (tenant, workflow, step, who, key) WHERE open = 1;
 CREATE INDEX collection_empty ON collection (closes_at) WHERE leader IS NULL;
 
 CREATE TABLE collected (

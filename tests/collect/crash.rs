@@ -5,7 +5,7 @@ use nuncio::model::EventId;
 use nuncio::store::{Claim, DueRun, QueueName};
 use serde_json::json;
 
-use super::{On, RunStatus, Stage, left, minutes, on_both, run, stage};
+use super::{On, RunStatus, Stage, left, minutes, on_both, run, stage, went_on_for};
 
 on_both! {
     a_batch_comes_to_the_same
@@ -14,6 +14,7 @@ on_both! {
     a_throttle_that_skips_comes_to_the_same
     a_throttle_that_defers_comes_to_the_same
     a_throttle_that_batches_comes_to_the_same
+    every_event_is_told_once_whatever_happens
 }
 
 async fn a_batch_comes_to_the_same(on: On) {
@@ -45,6 +46,50 @@ async fn a_throttle_that_defers_comes_to_the_same(on: On) {
 async fn a_throttle_that_batches_comes_to_the_same(on: On) {
     let outcome = come_to_the_same(on, "throttle: { limit: 1, window: 10m, excess: batch }").await;
     assert_eq!(outcome.left, [0, 10, 21]);
+}
+
+/// Events at any moments, workers that are lost at any.
+async fn every_event_is_told_once_whatever_happens(on: On) {
+    let steps = [
+        "batch: { window: 10m, max_window: 25m, max_items: 4 }",
+        "batch: { window: 10m, flush_leading: true }",
+        "digest: { cron: '*/10 * * * *', min_items: 3 }",
+        "throttle: { limit: 2, window: 10m, excess: batch }",
+        "throttle: { limit: 2, window: 10m, excess: defer }",
+    ];
+    for step in steps {
+        let stage = stage(on, step).await;
+        let mut events = Vec::new();
+        for n in 0..60 {
+            events.push(stage.event("order.paid", json!({ "user": "1", "n": n })).await);
+            let wait = stage.clock.random_between(0, 6).unsigned_abs();
+            match stage.clock.random_between(0, 3) {
+                0 => stage.clock.advance(minutes(wait)),
+                1 => live(&stage, wait, Trouble::LostResults).await,
+                _ => stage.live(minutes(wait)).await,
+            }
+        }
+        // What is left of a digest has company at last.
+        for n in 60..63 {
+            events.push(stage.event("order.paid", json!({ "user": "1", "n": n })).await);
+        }
+        stage.live(minutes(1000)).await;
+        let (mut told, mut tellers) = (Vec::new(), 0);
+        for event in &events {
+            let (count, numbers) = went_on_for(&stage, *event).await;
+            assert_eq!(count, numbers.len() as u64);
+            tellers += usize::from(count > 0);
+            told.extend(numbers);
+            assert_eq!(run(&stage, *event).await.status, RunStatus::Finished, "{step}");
+        }
+        if step.contains("defer") {
+            assert_eq!(stage.sent().len(), events.len());
+            continue;
+        }
+        told.sort_unstable();
+        assert_eq!(told, (0..63).collect::<Vec<_>>(), "{step}");
+        assert_eq!(stage.sent().len(), tellers, "{step}");
+    }
 }
 
 /// What a play came to: when mails left, and each run's end and state.

@@ -77,6 +77,7 @@ macro_rules! exercise {
             );
             exercise!(@ $make, collection:
                 the_first_leads_and_goes_on_for_those_that_follow
+                tenants_steps_and_keys_are_apart
                 a_run_says_whom_it_waits_with
                 a_run_joins_once
                 nobody_joins_what_is_closed

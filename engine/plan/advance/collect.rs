@@ -82,6 +82,7 @@ impl Machine<'_> {
         let key = key.map(|key| key.evaluate_text(&self.scope())).transpose()?;
         let join = shape(Join {
             occasion: self.occasion(step),
+            tenant: self.around.event.tenant.clone(),
             key: key.unwrap_or_default(),
             at: self.now(),
             closes_at: self.now(),

@@ -63,7 +63,8 @@ impl Machine<'_> {
             Some(key) => json!(["key", key]),
             None => json!(["recipient", self.run.recipient, self.run.contact]),
         };
-        let counted = json!([self.run.workflow, step.path, whose]);
+        let tenant = &self.around.event.tenant;
+        let counted = json!([tenant, self.run.workflow, step.path, whose]);
         Ok(Pass {
             occasion: self.occasion(step),
             key: Sha256::digest(counted.to_string()).into(),

@@ -42,8 +42,8 @@ struct Taken {
     given_back: bool,
 }
 
-/// One open collection each: workflow, step, whom it is for, key.
-type Scope = (WorkflowName, StepPath, String, String);
+/// One open collection each: tenant, workflow, step, whom it is for, key.
+type Scope = (String, WorkflowName, StepPath, String, String);
 
 #[async_trait]
 impl Collections for MemoryStore {
@@ -77,8 +77,13 @@ impl State {
         }
         let run_row = self.runs.get(&run)?;
         let who = run_key(&run_row.run).2;
-        let scope =
-            (run_row.run.workflow.clone(), join.occasion.step.clone(), who, join.key.clone());
+        let scope = (
+            join.tenant.clone(),
+            run_row.run.workflow.clone(),
+            join.occasion.step.clone(),
+            who,
+            join.key.clone(),
+        );
         let joined = self.gatherings.join(scope, join);
         match joined.role {
             Role::Leader => self.wake(run, joined.collection.closes_at),

@@ -29,6 +29,7 @@ fn joining(scene: &Scene, run: &Run, shape: impl FnOnce(&mut Join)) -> Join {
     let decision = Decision::of_run(run, scene.now(), Verdict::Wait, "batch", "collects");
     let mut join = Join {
         occasion: occasion(run.id),
+        tenant: String::new(),
         key: String::new(),
         at: scene.now(),
         closes_at: scene.after(60),
@@ -116,6 +117,16 @@ pub async fn the_first_leads_and_goes_on_for_those_that_follow(scene: Scene) {
     let followed = stored(&scene, &second).await;
     assert_eq!((followed.status, followed.position), (RunStatus::Finished, None));
     assert_eq!(stored(&scene, &other).await.status, RunStatus::Waiting);
+}
+
+pub async fn tenants_steps_and_keys_are_apart(scene: Scene) {
+    join(&scene, "42", |_| {}).await;
+    let tenant = join(&scene, "42", |join| join.tenant = "north".into()).await;
+    let key = join(&scene, "42", |join| join.key = "b".into()).await;
+    let step = join(&scene, "42", |join| join.occasion.step = "1".into()).await;
+    for run in [tenant, key, step] {
+        assert_eq!(stored(&scene, &run).await.wake_at, Some(scene.after(60)), "it leads");
+    }
 }
 
 pub async fn a_run_says_whom_it_waits_with(scene: Scene) {
@@ -292,6 +303,9 @@ pub async fn what_everybody_left_is_gone(scene: Scene) {
 }
 
 pub async fn a_run_that_is_left_out_joins_nothing(scene: Scene) {
+    let (event, unknown) = (scene.event(), waiting(scene.run(&scene.event(), "42")));
+    let joins = vec![joining(&scene, &unknown, |_| {})];
+    scene.accept(&event, Plan { joins, ..Plan::default() }).await;
     let first = join(&scene, "42", |_| {}).await;
     let event = scene.event();
     let (run, again) = (waiting(scene.run(&event, "42")), waiting(scene.run(&event, "42")));

@@ -25,15 +25,18 @@ pub(super) async fn join(
         return Ok(None);
     }
     let select = format!(
-        "SELECT {COLUMNS} FROM run r JOIN collection c ON c.workflow = r.workflow AND c.step = ?2
-           AND c.who = r.who AND c.key = ?3 AND c.open = 1 WHERE r.id = ?1"
+        "SELECT {COLUMNS} FROM run r JOIN collection c ON c.tenant = ?4 AND c.workflow = r.workflow
+           AND c.step = ?2 AND c.who = r.who AND c.key = ?3 AND c.open = 1 WHERE r.id = ?1"
     );
     let select = sqlx::query(AssertSqlSafe(select));
     let select = select.bind(run.0).bind(shared(&step.0)).bind(join.key.as_str());
+    let select = select.bind(join.tenant.as_str());
     let open = select.fetch_optional(&mut *connection).await?;
     let open = open.as_ref().map(collection).transpose()?;
     let joined = Collection::join(open.map(|(_, open)| open), join);
-    let id = written(connection, open.map(|(id, _)| id), &joined, join).await?;
+    let Some(id) = written(connection, open.map(|(id, _)| id), &joined, join).await? else {
+        return Ok(None);
+    };
     let id = (joined.role != Role::Alone).then_some(id);
     let insert =
         sqlx::query("INSERT INTO collected (run, step, item, collection) VALUES (?, ?, ?, ?)");
@@ -133,8 +136,8 @@ pub(super) async fn follow(
     id: i64,
     window: &Collection,
 ) -> sqlx::Result<()> {
-    let insert = "INSERT INTO collection (workflow, step, who, key, leader, opened_at, closes_at, count, min_items, window, open)
-                  SELECT workflow, step, who, key, NULL, ?2, ?3, 0, min_items, window, 1 FROM collection WHERE id = ?1";
+    let insert = "INSERT INTO collection (tenant, workflow, step, who, key, leader, opened_at, closes_at, count, min_items, window, open)
+                  SELECT tenant, workflow, step, who, key, NULL, ?2, ?3, 0, min_items, window, 1 FROM collection WHERE id = ?1";
     sqlx::query(insert)
         .bind(id)
         .bind(millis(window.opened_at))
@@ -144,13 +147,13 @@ pub(super) async fn follow(
     Ok(())
 }
 
-/// Writes the collection as it is from now on; answers its id.
+/// Writes the collection as it is from now on; answers its id. `None`: there is no such run.
 async fn written(
     connection: &mut SqliteConnection,
     open: Option<i64>,
     joined: &Joined,
     join: &Join,
-) -> sqlx::Result<i64> {
+) -> sqlx::Result<Option<i64>> {
     let Joined { collection, new, .. } = joined;
     if let Some(id) = open.filter(|_| !new) {
         sqlx::query("UPDATE collection SET leader = ?, closes_at = ?, count = ? WHERE id = ?")
@@ -160,7 +163,7 @@ async fn written(
             .bind(id)
             .execute(connection)
             .await?;
-        return Ok(id);
+        return Ok(Some(id));
     }
     if let Some(id) = open {
         for over in [
@@ -171,8 +174,8 @@ async fn written(
         }
     }
     let window = collection.window.map(|window| window.as_millis());
-    let insert = "INSERT INTO collection (workflow, step, who, key, leader, opened_at, closes_at, count, min_items, window, open)
-                  SELECT workflow, ?2, who, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 1 FROM run WHERE id = ?1";
+    let insert = "INSERT INTO collection (tenant, workflow, step, who, key, leader, opened_at, closes_at, count, min_items, window, open)
+                  SELECT ?10, workflow, ?2, who, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 1 FROM run WHERE id = ?1";
     let inserted = sqlx::query(insert)
         .bind(join.occasion.run.0)
         .bind(shared(&join.occasion.step.0))
@@ -183,9 +186,10 @@ async fn written(
         .bind(collection.count.cast_signed())
         .bind(collection.min_items.cast_signed())
         .bind(window.and_then(|window| i64::try_from(window).ok()))
+        .bind(join.tenant.as_str())
         .execute(connection)
         .await?;
-    Ok(inserted.last_insert_rowid())
+    Ok((inserted.rows_affected() > 0).then(|| inserted.last_insert_rowid()))
 }
 
 /// A waiting run goes on at `at`; one that is being worked on, if its worker is lost.
