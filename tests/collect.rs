@@ -12,6 +12,7 @@ use nuncio::explain::Row;
 use nuncio::model::{EventId, Run, RunStatus};
 use serde_json::{Value, json};
 
+use super::check::{folder, load};
 use super::harness::stage::{On, Stage};
 
 const START: &str = "2026-03-01T09:00:00Z";
@@ -66,6 +67,22 @@ steps:
 /// An event for user 1, and all that it makes due at once.
 async fn paid(stage: &Stage, n: i64) -> EventId {
     told(stage, json!({ "user": "1", "n": n })).await
+}
+
+#[test]
+fn what_could_never_be_collected_is_refused() {
+    let steps = [
+        "batch: { window: 10m, max_items: 10001 }",
+        "batch: { window: 10m, max_window: 5m }",
+        "digest: { cron: '@daily', min_items: 10001 }",
+        "throttle: { limit: 10001, window: 1h }",
+    ];
+    let codes = steps.map(|step| {
+        let text = format!("workflow: w\non: a\nsteps:\n  - {step}\n");
+        let loaded = load(folder(&[("workflows/w.yaml", &text)]).path());
+        loaded.diagnostics.iter().map(|one| one.code).collect::<Vec<_>>()
+    });
+    assert_eq!(codes, [["count.large"], ["batch.max_window"], ["count.large"], ["count.large"]]);
 }
 
 async fn told(stage: &Stage, data: Value) -> EventId {

@@ -121,6 +121,16 @@ impl<'a> Reader<'a> {
         found
     }
 
+    /// A number that the engine has to count up to: it has an end.
+    pub(super) fn count_to(&self, node: &Node, what: &str, most: u64) -> Option<u64> {
+        let found = self.count(node, what)?;
+        if found > most {
+            let message = format!("`{what}` is at most {most}");
+            self.error("count.large", node.span.clone(), message);
+        }
+        Some(found)
+    }
+
     /// One of some words.
     pub(super) fn word<T: Copy>(&self, node: &Node, what: &str, words: &[(&str, T)]) -> Option<T> {
         let text = self.text(node, what)?;

@@ -28,15 +28,16 @@ pub(super) fn read(value: &Node, mut fields: Fields<'_, '_>) -> Option<Batch> {
     fields.take("batch");
     let mut fields = fields.join(value);
     let window = fields.need("window").and_then(|node| reader.span(node, "window"));
-    let max_window = fields.span("max_window");
-    let most = fields.take("max_items");
-    let max_items = most.and_then(|node| reader.count(node, "max_items"));
-    if let (Some(node), Some(items)) = (most, max_items)
-        && !(1..=Batch::MOST_ITEMS).contains(&items)
+    let latest = fields.take("max_window");
+    let max_window = latest.and_then(|node| reader.span(node, "max_window"));
+    if let (Some(node), Some(latest), Some(window)) = (latest, max_window, window)
+        && latest < window
     {
-        let message = format!("`max_items` goes from 1 to {}", Batch::MOST_ITEMS);
-        reader.error("batch.max_items", node.span.clone(), message);
+        let message = format!("`max_window` is shorter than `window`, which is {window}");
+        reader.error("batch.max_window", node.span.clone(), message);
     }
+    let most = fields.take("max_items");
+    let max_items = most.and_then(|node| reader.count_to(node, "max_items", Batch::MOST_ITEMS));
     let key = fields.expression("key", Names::STEP);
     let flush_leading = fields.flag("flush_leading");
     fields.finish();
