@@ -4,7 +4,7 @@ use nuncio::model::RunStatus;
 use nuncio::pipeline::Accept;
 use serde_json::json;
 
-use super::{On, left, minutes, on_both, paid, row, run, stage, status, told, went_on_for};
+use super::{On, Stage, left, minutes, on_both, paid, row, run, stage, status, told, went_on_for};
 
 on_both! {
     the_events_of_a_window_become_one_message
@@ -19,6 +19,7 @@ on_both! {
     a_batch_of_batches_has_every_event
     a_condition_is_asked_before_the_wait
     two_workers_take_every_event_once
+    everybody_has_a_batch_of_their_own
 }
 
 async fn the_events_of_a_window_become_one_message(on: On) {
@@ -179,6 +180,32 @@ async fn a_condition_is_asked_before_the_wait(on: On) {
     assert_eq!(left(&stage), [0]);
     stage.live(minutes(60)).await;
     assert_eq!(left(&stage), [0, 10]);
+}
+
+/// Recipients that are looked up, and those that the events bring along.
+async fn everybody_has_a_batch_of_their_own(on: On) {
+    let workflow = "workflow: w
+on: order.paid
+recipients: [{ everyone: true }, { contact: event.data.guest }]
+steps:
+  - batch: { window: 10m }
+  - send: email
+    template: w
+";
+    let mail = ("templates/w/email.hbs", "---\nsubject: s\n---\nx\n");
+    let stage = Stage::new(on, &[("workflows/w.yaml", workflow), mail]).await;
+    for user in ["1", "2"] {
+        stage.user(user, &format!("{user}@example.org")).await;
+    }
+    let guests = ["ada", "ben", "ada"].map(|name| format!("{name}@example.org"));
+    for guest in &guests {
+        told(&stage, json!({ "guest": { "email": guest } })).await;
+    }
+    stage.live(minutes(60)).await;
+    let mut to: Vec<_> = stage.sent().into_iter().map(|sent| sent.to).collect();
+    to.sort();
+    assert_eq!(to, ["1@example.org", "2@example.org", "ada@example.org", "ben@example.org"]);
+    assert_eq!(left(&stage), [10; 4]);
 }
 
 async fn two_workers_take_every_event_once(on: On) {

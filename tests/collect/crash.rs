@@ -15,6 +15,7 @@ on_both! {
     a_throttle_that_defers_comes_to_the_same
     a_throttle_that_batches_comes_to_the_same
     every_event_is_told_once_whatever_happens
+    a_leader_that_ends_its_workers_is_followed
 }
 
 async fn a_batch_comes_to_the_same(on: On) {
@@ -90,6 +91,23 @@ async fn every_event_is_told_once_whatever_happens(on: On) {
         assert_eq!(told, (0..63).collect::<Vec<_>>(), "{step}");
         assert_eq!(stage.sent().len(), tellers, "{step}");
     }
+}
+
+async fn a_leader_that_ends_its_workers_is_followed(on: On) {
+    let stage = stage(on, "batch: { window: 10m }").await;
+    let event = async |n: i64| stage.event("order.paid", json!({ "user": "1", "n": n })).await;
+    let (first, second, third) = (event(1).await, event(2).await, event(3).await);
+    stage.clock.advance(minutes(10));
+    for _ in 0..20 {
+        assert_eq!(claim(&stage).await.expect("it is due again").run.event, first);
+        stage.pipeline.recover(true).await.unwrap();
+    }
+    stage.settle().await;
+    assert_eq!(run(&stage, first).await.status, RunStatus::Failed);
+    assert_eq!(stage.codes(first).await, ["batch", "attempts.exhausted"]);
+    assert_eq!(went_on_for(&stage, second).await, (2, vec![2, 3]));
+    assert_eq!(run(&stage, third).await.status, RunStatus::Finished);
+    assert_eq!(left(&stage), [10]);
 }
 
 /// What a play came to: when mails left, and each run's end and state.
