@@ -13,9 +13,9 @@ pub(super) async fn take(connection: &mut SqliteConnection, pass: &Pass) -> sqlx
     if let Some(known) = known {
         return Ok(passage(pass, time(sqlx::Row::try_get(&known, 0)?)?));
     }
-    let old = sqlx::query("DELETE FROM throttled WHERE key = ? AND at <= ? AND until <= ?");
-    let now = millis(pass.at);
-    old.bind(pass.key.as_slice()).bind(now).bind(now).execute(&mut *connection).await?;
+    let begin = pass.at.saturating_sub(pass.window).unwrap_or(Timestamp::MIN);
+    let old = sqlx::query("DELETE FROM throttled WHERE key = ? AND at <= ?");
+    old.bind(pass.key.as_slice()).bind(millis(begin)).execute(&mut *connection).await?;
     let last = "SELECT at FROM throttled WHERE key = ? ORDER BY at DESC LIMIT 1 OFFSET ?";
     let last: Option<i64> = sqlx::query_scalar(last)
         .bind(pass.key.as_slice())
