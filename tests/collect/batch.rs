@@ -18,6 +18,7 @@ on_both! {
     events_of_one_call_are_together
     a_batch_of_batches_has_every_event
     a_condition_is_asked_before_the_wait
+    later_steps_see_the_count
     two_workers_take_every_event_once
     everybody_has_a_batch_of_their_own
 }
@@ -180,6 +181,21 @@ async fn a_condition_is_asked_before_the_wait(on: On) {
     assert_eq!(left(&stage), [0]);
     stage.live(minutes(60)).await;
     assert_eq!(left(&stage), [0, 10]);
+}
+
+async fn later_steps_see_the_count(on: On) {
+    let step = "batch: { window: 10m }
+    id: b
+  - stop: true
+    if: steps.b.result.count < 2";
+    let stage = stage(on, step).await;
+    paid(&stage, 1).await;
+    stage.live(minutes(20)).await;
+    assert!(stage.sent().is_empty());
+    paid(&stage, 2).await;
+    paid(&stage, 3).await;
+    stage.live(minutes(20)).await;
+    assert_eq!(left(&stage), [30]);
 }
 
 /// Recipients that are looked up, and those that the events bring along.

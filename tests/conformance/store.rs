@@ -91,6 +91,7 @@ macro_rules! exercise {
                 the_oldest_takes_over_from_a_leader_who_leaves
                 a_leader_that_fails_at_work_is_followed
                 what_everybody_left_is_gone
+                a_window_goes_on_without_the_one_that_waited_in_it
                 a_run_that_is_left_out_joins_nothing
                 too_much_data_is_counted_and_left_out
                 an_erased_person_waits_for_nothing

@@ -302,6 +302,19 @@ pub async fn what_everybody_left_is_gone(scene: Scene) {
     assert_eq!(stored(&scene, &second).await.wake_at, Some(scene.after(60)));
 }
 
+pub async fn a_window_goes_on_without_the_one_that_waited_in_it(scene: Scene) {
+    let leading = |join: &mut Join| join.leading = Some(Duration::from_secs(60));
+    join(&scene, "42", leading).await;
+    let ends = scene.after(60);
+    scene.clock.set(scene.after(30));
+    let second = join(&scene, "42", leading).await;
+    leave(&scene, &second).await;
+    let third = join(&scene, "42", leading).await;
+    assert_eq!(stored(&scene, &third).await.wake_at, Some(ends));
+    scene.clock.set(ends);
+    assert_eq!(collected(&scene, &third).await, [third.event]);
+}
+
 pub async fn a_run_that_is_left_out_joins_nothing(scene: Scene) {
     let (event, unknown) = (scene.event(), waiting(scene.run(&scene.event(), "42")));
     let joins = vec![joining(&scene, &unknown, |_| {})];
