@@ -230,9 +230,9 @@ impl<'r, 'a> Fields<'r, 'a> {
         self.reader.span(node, key)
     }
 
-    pub(super) fn count(&mut self, key: &'static str) -> Option<u64> {
+    pub(super) fn count_to(&mut self, key: &'static str, most: u64) -> Option<u64> {
         let node = self.take(key)?;
-        self.reader.count(node, key)
+        self.reader.count_to(node, key, most)
     }
 
     pub(super) fn expression(&mut self, key: &'static str, names: &[&str]) -> Option<Expression> {

@@ -36,8 +36,7 @@ pub(super) fn read(value: &Node, mut fields: Fields<'_, '_>) -> Option<Batch> {
         let message = format!("`max_window` is shorter than `window`, which is {window}");
         reader.error("batch.max_window", node.span.clone(), message);
     }
-    let most = fields.take("max_items");
-    let max_items = most.and_then(|node| reader.count_to(node, "max_items", Batch::MOST_ITEMS));
+    let max_items = fields.count_to("max_items", Batch::MOST_ITEMS);
     let key = fields.expression("key", Names::STEP);
     let flush_leading = fields.flag("flush_leading");
     fields.finish();

@@ -30,8 +30,7 @@ pub(super) fn read(value: &Node, mut fields: Fields<'_, '_>) -> Option<Digest> {
         let message = format!("`{name}` is no time zone");
         reader.error("time_zone.unknown", node.span.clone(), message);
     }
-    let least = fields.take("min_items");
-    let min_items = least.and_then(|node| reader.count_to(node, "min_items", MOST_ITEMS));
+    let min_items = fields.count_to("min_items", MOST_ITEMS);
     let key = fields.expression("key", Names::STEP);
     fields.finish();
     Some(Digest { cron: cron?, time_zone, min_items, key })
