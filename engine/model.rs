@@ -5,6 +5,7 @@
 
 mod address;
 mod code;
+mod collection;
 mod decision;
 mod device;
 mod event;
@@ -17,6 +18,7 @@ mod user;
 
 pub use address::{Content, Parcel};
 pub use code::{CODES, Code, GATES, Gate, Stage};
+pub use collection::{Collected, Item, Join, Occasion, Pass, Passage, Slide};
 pub use decision::{Decision, Verdict};
 pub use device::{BadToken, Bounce, Device, DeviceId, DeviceToken, DeviceType, Registration};
 pub use event::{Event, EventStatus};

@@ -26,6 +26,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use jiff::tz::TimeZone;
 
 use crate::channel::Publish;
 use crate::check::Catalog;
@@ -101,6 +102,8 @@ pub struct Rules {
     pub gates: Arc<gate::Defaults>,
     /// A message's end, where neither step nor workflow names one.
     pub expiry: Option<Span>,
+    /// For recipients who name none.
+    pub time_zone: TimeZone,
 }
 
 impl Rules {
@@ -110,6 +113,8 @@ impl Rules {
             strict_events: config.engine.strict_events,
             gates: Arc::new(gate::Defaults::of(config)),
             expiry: config.engine.expiry,
+            // The configuration was checked: it names a zone.
+            time_zone: TimeZone::get(&config.engine.time_zone).unwrap_or(TimeZone::UTC),
         }
     }
 }
@@ -262,9 +267,13 @@ impl Pipeline {
                 }
             }
         }
+        if run.status == RunStatus::Failed {
+            plan.leaves.push((id, self.clock.now()));
+        }
         let progress = Progress { id, fence, plan, run: Some(run) };
         self.save(|| self.store.advanced(vec![progress.clone()])).await;
         self.wake.tell(QueueName::Events);
+        self.wake.tell(QueueName::Runs);
         self.wake.tell(QueueName::Messages);
     }
 
@@ -429,11 +438,14 @@ impl Pipeline {
         answer: Option<plan::Answer>,
     ) -> Option<Asked> {
         let Told { workflow, event, recipient } = told;
-        let around = Surroundings { workflow, event, recipient, clock: &self.clock };
+        let time_zone = &self.rules.time_zone;
+        let around = Surroundings { workflow, event, recipient, clock: &self.clock, time_zone };
         let steps = plan::advance(around, run, answer);
         plan.decisions.extend(steps.decisions);
         plan.stops.extend(steps.stops);
         self.emit(run, steps.events, plan);
+        plan.joins.extend(steps.joins);
+        plan.closes.extend(steps.closes);
         if steps.messages.is_empty() {
             return steps.question;
         }

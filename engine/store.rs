@@ -15,6 +15,7 @@ pub mod sqlite;
 
 mod calendar;
 mod device;
+mod collection;
 mod event;
 mod inbox;
 mod key;
@@ -24,13 +25,12 @@ mod queue;
 mod stop;
 mod user;
 
-use crate::seal::SealError;
-
 pub use calendar::{Calendar, CalendarQuery, Due, Planned};
 pub use device::{DeviceChange, Devices, MOST_DEVICES, Registered};
 pub use event::{
     Acceptance, Accepted, Backlog, EventRecord, Events, SHOWN_RUNS, TOLD_RUNS, Timeline,
 };
+pub use collection::{Collections, MOST_COLLECTED, MOST_ITEM_BYTES};
 pub use inbox::{Inbox, InboxOrder, InboxPage, InboxQuery, Replay};
 pub use key::{ApiKey, Keys};
 pub use ledger::{Asking, Gathered, Ledger, Once, Spend, Spending};
@@ -42,10 +42,13 @@ pub use queue::{
 pub use stop::{Stop, Stopped, Stops};
 pub use user::{Erased, Topics, Users};
 
+use crate::seal::SealError;
+
 /// Everything that is remembered.
 pub trait Store:
     Events
     + Queue
+    + Collections
     + Ledger
     + Stops
     + Calendar
@@ -67,6 +70,7 @@ impl<T> Store for T where
         + Ledger
         + Stops
         + Calendar
+        + Collections
         + Messages
         + Inbox
         + Users

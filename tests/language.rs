@@ -82,10 +82,7 @@ steps:
 ";
     let (workflow, problems) = workflow::compile(&Source::new("w.yaml", text));
     let found: Vec<_> = problems.iter().map(|one| (one.code, one.message.clone())).collect();
-    let words = [
-        "publish", "route", "schedule", "batch", "digest", "throttle", "wait_for", "wait_for",
-        "fetch", "emit", "cancel",
-    ];
+    let words = ["publish", "route", "wait_for", "wait_for", "fetch", "emit", "cancel"];
     let wanted: Vec<_> = words
         .map(|word| ("step.unsupported", format!("this version cannot run `{word}` steps yet")))
         .into();

@@ -6,19 +6,22 @@
 //! that it knows on waking that it has begun.
 
 mod cancel;
+mod collect;
 mod delay;
 mod emit;
 mod schedule;
 mod send;
+mod throttle;
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 use super::position::Position;
 use super::question::{Answer, Asked, Question};
 use super::{Failed, state};
 use crate::clock::Clock;
 use crate::expression::Scope;
-use crate::model::{Decision, Event, Message, Recipient, Run, RunStatus, Verdict};
+use crate::model::{Decision, Event, Join, Message, Occasion, Recipient, Run, RunStatus, Verdict};
 use crate::store::Stop;
 use crate::workflow::step::Branch;
 use crate::workflow::{OnError, Step, StepKind, Workflow};
@@ -38,6 +41,10 @@ pub struct Steps {
     /// What the step at the run's position has to know before it can go on. The run is due at
     /// once: whoever cannot answer leaves that to its job.
     pub question: Option<Asked>,
+    /// The run waits for others; the store says when it wakes.
+    pub joins: Vec<Join>,
+    /// What the run waited for with others, and goes on with for all.
+    pub closes: Vec<Occasion>,
 }
 
 /// What a run is taken on with. `now` and ids come from `clock`.
@@ -47,6 +54,8 @@ pub struct Surroundings<'a> {
     pub event: &'a Event,
     pub recipient: &'a Recipient,
     pub clock: &'a Clock,
+    /// For recipients who name none.
+    pub time_zone: &'a TimeZone,
 }
 
 /// What a step means for the run.
@@ -58,6 +67,8 @@ enum Then {
     /// Comes back to this very step, then.
     Stay(Timestamp),
     Ask(Question),
+    /// Comes back to this very step, when those that it waits with go on.
+    Join(Box<Join>),
     Stop,
 }
 
@@ -91,6 +102,11 @@ pub fn advance(around: Surroundings<'_>, run: &mut Run, mut answer: Option<Answe
             Ok(Then::Ask(question)) => {
                 steps.question = Some(Asked { step: step.path.clone(), item, question });
                 return waits(run, &here, around.clock.now(), steps);
+            }
+            Ok(Then::Join(join)) => {
+                steps.joins.push(*join);
+                run.position = Some(here.path());
+                return steps;
             }
             Err(failed) => {
                 steps.decisions.push(failed.of_step(run, step, around.clock.now()));
@@ -161,6 +177,9 @@ impl Machine<'_> {
             StepKind::Send(send) => self.send(step, send),
             StepKind::Delay(delay) => self.delay(step, delay),
             StepKind::Schedule(schedule) => self.schedule(step, schedule),
+            StepKind::Batch(batch) => self.batch(step, batch),
+            StepKind::Digest(digest) => self.digest(step, digest),
+            StepKind::Throttle(throttle) => self.throttle(step, throttle),
             StepKind::Branch(branch) => self.branch(branch),
             StepKind::Emit(emit) => self.emit(step, emit),
             StepKind::Cancel(cancel) => self.cancel(step, cancel),

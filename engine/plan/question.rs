@@ -1,6 +1,8 @@
 //! What a step has to know of the world, and what it is told.
 
-use crate::model::StepPath;
+use jiff::Timestamp;
+
+use crate::model::{Collected, Pass, Passage, StepPath};
 
 /// A question of the step at `step`, in the round `item` of the loops around it. Both name it
 /// for good: asked again after a crash, it gets the same answer and has the same effect.
@@ -12,7 +14,16 @@ pub struct Asked {
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub enum Question {}
+pub enum Question {
+    /// What came together where the run waits. With too few, it goes on until `next`.
+    Collected {
+        next: Option<Timestamp>,
+    },
+    Throttle(Pass),
+}
 
 #[derive(Clone, Debug, PartialEq)]
-pub enum Answer {}
+pub enum Answer {
+    Collected(Collected),
+    Throttle(Passage),
+}

@@ -1,6 +1,7 @@
 //! What steps leave for later ones: `{"vars": {…}, "steps": {<id>: {"status", "result"}}}`; and
 //! for themselves: `"mark"`, while the run waits at a step that has begun, and `"turns"`, how often
-//! each loop has gone round.
+//! each loop has gone round. `"collected"` is what the run goes on for, where that is more than its
+//! own event.
 
 use serde_json::{Map, Value, json};
 
@@ -23,12 +24,23 @@ pub(super) fn status(run: &mut Run, step: &Step, status: &str) {
     }
 }
 
-/// Sets `steps.<id>` whole, where the step has an id.
+/// Sets `steps.<id>.status` and its `result`, where the step has an id.
 pub(super) fn result(run: &mut Run, step: &Step, status: &str, result: Value) {
     if let Some(id) = &step.id {
-        let whole = json!({ "status": status, "result": result });
-        part(run, "steps").insert(id.clone(), whole);
+        part(run, "steps").insert(id.clone(), json!({ "status": status, "result": result }));
     }
+}
+
+/// Sets what the run goes on for: `{"count", "items"}`.
+pub(super) fn collected(run: &mut Run, collected: Value) {
+    if !run.state.is_object() {
+        run.state = empty();
+    }
+    run.state["collected"] = collected;
+}
+
+pub(super) fn has_collected(run: &Run) -> bool {
+    run.state.get("collected").is_some()
 }
 
 /// Says that the step at the run's position has begun.

@@ -6,6 +6,7 @@
 
 mod calendar;
 mod device;
+mod collection;
 mod erase;
 mod event;
 mod inbox;
@@ -31,6 +32,7 @@ use crate::model::{
     Fence, Message, MessageId, Preferences, Run, RunId, StepPath, TopicName, User, UserId, Version,
     WorkflowName,
 };
+use collection::Gatherings;
 use job::Jobs;
 use ledger::{Sent, Spent};
 use stream::UserStream;
@@ -73,6 +75,7 @@ struct State {
     sent: HashMap<[u8; 32], Sent>,
     /// Messages that gates put off.
     put_off: HashMap<UserId, BTreeSet<MessageId>>,
+    gatherings: Gatherings,
 }
 
 struct EventRow {

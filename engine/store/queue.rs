@@ -5,8 +5,8 @@ use jiff::Timestamp;
 
 use super::{Acceptance, Once, Result, Spend, Stop};
 use crate::model::{
-    Attempt, Decision, Entry, Event, EventId, Fence, Frame, Message, MessageId, MessageStatus, Run,
-    RunId, WorkflowName,
+    Attempt, Decision, Entry, Event, EventId, Fence, Frame, Join, Message, MessageId,
+    MessageStatus, Occasion, Run, RunId, WorkflowName,
 };
 
 /// The three kinds of job: events to plan, runs to go on with, messages to send.
@@ -33,6 +33,12 @@ pub struct Plan {
     pub stops: Vec<Stop>,
     /// Emitted; one whose key is taken was emitted before.
     pub events: Vec<Acceptance>,
+    /// Runs that wait for others from now on: the store says which lead, and when they wake.
+    pub joins: Vec<Join>,
+    /// What leaders went on with: those that followed them are finished.
+    pub closes: Vec<Occasion>,
+    /// Runs that end where they wait, and when: what they led goes on without them.
+    pub leaves: Vec<(RunId, Timestamp)>,
 }
 
 /// A workflow that has not told all of an event's recipients yet: a stop of its key finds it.

@@ -4,6 +4,7 @@
 //! where the throughput comes from, since a commit costs the same for one row as for a thousand.
 
 mod calendar;
+mod collections;
 mod decode;
 mod devices;
 mod erase;

@@ -241,6 +241,16 @@ impl<'a> Reader<'a> {
         self.one_or_more(node).iter().filter_map(read).collect()
     }
 
+    /// A number that the engine has to count up to: it has an end.
+    pub(super) fn count_to(&self, node: &Node, what: &str, most: u64) -> Option<u64> {
+        let found = self.count(node, what)?;
+        if found > most {
+            let message = format!("`{what}` is at most {most}");
+            self.error("count.large", node.span.clone(), message);
+        }
+        Some(found)
+    }
+
     /// One of some words.
     pub(super) fn word<T: Copy>(&self, node: &Node, what: &str, words: &[(&str, T)]) -> Option<T> {
         let text = self.text(node, what)?;
@@ -363,9 +373,9 @@ impl<'r, 'a> Fields<'r, 'a> {
         self.reader.span(node, key)
     }
 
-    pub(super) fn count(&mut self, key: &'static str) -> Option<u64> {
+    pub(super) fn count_to(&mut self, key: &'static str, most: u64) -> Option<u64> {
         let node = self.take(key)?;
-        self.reader.count(node, key)
+        self.reader.count_to(node, key, most)
     }
 
     pub(super) fn expression(&mut self, key: &'static str, names: &[&str]) -> Option<Expression> {

@@ -6,10 +6,12 @@
 mod accept;
 mod claim;
 mod device;
+mod collection;
 mod inbox;
 mod key;
 mod ledger;
 mod message;
+mod pass;
 mod planned;
 mod recover;
 pub mod scene;
@@ -99,6 +101,35 @@ macro_rules! exercise {
                 a_stop_means_its_key_tenant_and_workflow
                 recipients_still_to_be_told_are_not
                 the_calendar_shows_what_is_planned
+            );
+            exercise!(@ $make, collection:
+                the_first_leads_and_goes_on_for_those_that_follow
+                tenants_steps_and_keys_are_apart
+                a_run_says_whom_it_waits_with
+                a_run_joins_once
+                nobody_joins_what_is_closed
+                concurrent_joins_make_one_collection
+                an_end_that_slides_takes_the_leader_along
+                a_full_collection_is_over_at_once
+                a_leader_that_is_at_work_hears_of_a_full_collection
+                too_few_stay_together_for_the_next_moment
+                a_leading_run_goes_on_at_once_and_alone
+                a_follower_who_leaves_is_not_counted
+                the_oldest_takes_over_from_a_leader_who_leaves
+                a_leader_that_fails_at_work_is_followed
+                what_everybody_left_is_gone
+                a_window_goes_on_without_the_one_that_waited_in_it
+                a_run_that_is_left_out_joins_nothing
+                too_much_data_is_counted_and_left_out
+                an_erased_person_waits_for_nothing
+            );
+            exercise!(@ $make, pass:
+                only_so_many_pass_within_a_window
+                a_place_is_taken_once
+                places_are_kept_in_the_order_of_asking
+                a_place_that_was_kept_is_given_back
+                where_none_may_pass_none_does
+                concurrent_passes_keep_the_limit
             );
             exercise!(@ $make, message:
                 messages_are_listed_newest_first_in_pages

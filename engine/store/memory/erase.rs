@@ -24,7 +24,7 @@ impl State {
             messages: self.erase_messages(id, now),
             subscriptions: self.erase_subscriptions(id),
         };
-        let events = self.erase_runs(id);
+        let events = self.erase_runs(id, now);
         self.erase_events(id, &events);
         (known || chose || erased != Erased::default()).then_some(erased)
     }
@@ -58,9 +58,10 @@ impl State {
     }
 
     /// Answers the events that these runs are of.
-    fn erase_runs(&mut self, id: &UserId) -> BTreeSet<EventId> {
+    fn erase_runs(&mut self, id: &UserId, now: Timestamp) -> BTreeSet<EventId> {
         let theirs = self.runs.iter().filter(|(_, row)| row.run.recipient.as_ref() == Some(id));
         let theirs: Vec<RunId> = theirs.map(|(&id, _)| id).collect();
+        self.leave(&theirs, now);
         let mut events = BTreeSet::new();
         for id in theirs {
             let Some(row) = self.runs.get_mut(&id) else { continue };

@@ -41,6 +41,14 @@ impl<Id: Copy + Ord + From<Uuid>> Jobs<Id> {
         self.waiting.insert(id, (priority, due_at));
     }
 
+    /// The job is due at `due_at`; where it is leased, once its lease has ended.
+    pub fn put(&mut self, id: Id, priority: Priority, due_at: Timestamp) {
+        match self.leased.get_mut(&id) {
+            Some(lease) => lease.due_at = due_at,
+            None => self.wait(id, priority, due_at),
+        }
+    }
+
     /// The job got somewhere: its claims count from nothing again.
     pub fn progressed(&mut self, id: Id) {
         self.claims.remove(&id);

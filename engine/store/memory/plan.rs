@@ -50,6 +50,16 @@ impl State {
                 row.unplanned.push((unplanned, false));
             }
         }
+        for join in plan.joins.iter().filter(|join| !old_runs.contains(&join.occasion.run)) {
+            let decision = self.join(join);
+            self.add_decisions(decision);
+        }
+        for occasion in &plan.closes {
+            self.close(occasion);
+        }
+        for &(run, at) in &plan.leaves {
+            self.leave(&[run], at);
+        }
         frames
     }
 

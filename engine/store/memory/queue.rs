@@ -275,6 +275,7 @@ impl State {
             }
             self.schedule_message(id);
         }
+        self.forget_windows(now);
         recovered
     }
 }

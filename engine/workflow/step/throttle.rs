@@ -20,6 +20,9 @@ pub enum Excess {
     Batch,
 }
 
+/// Passes that a window holds are rows that are counted.
+const MOST_PASSES: u64 = 10_000;
+
 const EXCESSES: [(&str, Excess); 3] =
     [("skip", Excess::Skip), ("defer", Excess::Defer), ("batch", Excess::Batch)];
 
@@ -27,7 +30,8 @@ pub(super) fn read(value: &Node, mut fields: Fields<'_, '_>) -> Option<Throttle>
     let reader = fields.reader;
     fields.take("throttle");
     let mut fields = fields.join(value);
-    let limit = fields.need("limit").and_then(|node| reader.count(node, "limit"));
+    let limit = fields.need("limit");
+    let limit = limit.and_then(|node| reader.count_to(node, "limit", MOST_PASSES));
     let window = fields.need("window").and_then(|node| reader.span(node, "window"));
     let key = fields.expression("key", Names::STEP);
     let excess = fields.word("excess", &EXCESSES);
