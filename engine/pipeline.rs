@@ -13,6 +13,7 @@
 
 mod answer;
 mod attempt;
+mod awaited;
 mod expansion;
 mod facts;
 mod inbox;
@@ -33,7 +34,7 @@ use crate::model::{
     Decision, Event, Frame, Planned, ProviderName, Recipient, Run, RunStatus, Span, Verdict,
     Version,
 };
-use crate::plan::{self, Asked, Surroundings};
+use crate::plan::{self, Asked, Question, Surroundings};
 use crate::render::{self, Rendered};
 use crate::store::{
     Acceptance, Accepted, Departure, DueMessage, DueRun, Plan, Progress, QueueName, Recovered,
@@ -232,6 +233,7 @@ impl Pipeline {
         let progress = Progress { id, fence, plan, run: Some(run) };
         self.save(|| self.store.advanced(vec![progress.clone()])).await;
         self.wake.tell(QueueName::Messages);
+        self.wake.tell(QueueName::Runs);
     }
 
     /// Lets a due message leave, or says why not.
@@ -243,6 +245,8 @@ impl Pipeline {
                 ended.emit(&channel);
                 let settlement = ended.settlement(id, fence);
                 self.save(|| self.store.settle(vec![settlement.clone()])).await;
+                // A run may have waited for it.
+                self.wake.tell(QueueName::Runs);
             }
             Ok(None) => {}
             Err(error) => {
@@ -326,9 +330,24 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Plans a run's next steps. What goes to an inbox at once is delivered in the same write.
-    /// Answers what the run has to know to go on; unanswered, it stays due.
+    /// Plans a run's next steps. Answers what the run has to know to go on, but for what our own
+    /// files say; unanswered, it stays due.
     fn go_on(
+        &self,
+        told: Told<'_>,
+        run: &mut Run,
+        plan: &mut Plan,
+        mut answer: Option<plan::Answer>,
+    ) -> Option<Asked> {
+        loop {
+            let asked = self.go_once(told, run, plan, answer.take())?;
+            let Question::Written { template, data } = &asked.question else { return Some(asked) };
+            answer = Some(self.written(told, run, template, data));
+        }
+    }
+
+    /// What goes to an inbox at once is delivered in the same write.
+    fn go_once(
         &self,
         told: Told<'_>,
         run: &mut Run,
@@ -339,6 +358,8 @@ impl Pipeline {
         let around = Surroundings { workflow, event, recipient, clock: &self.clock };
         let steps = plan::advance(around, run, answer);
         plan.decisions.extend(steps.decisions);
+        plan.waits.extend(steps.waits);
+        plan.publications.extend(steps.publications);
         if steps.messages.is_empty() {
             return steps.question;
         }

@@ -14,13 +14,16 @@ pub mod memory;
 pub mod sqlite;
 
 mod event;
+mod frame;
 mod inbox;
 mod key;
 mod message;
 mod queue;
 mod user;
+mod wait;
 
 pub use event::{Acceptance, Accepted, Backlog, EventRecord, Events, Timeline};
+pub use frame::{Frames, Rooms};
 pub use inbox::{Inbox, InboxOrder, InboxPage, InboxQuery, Replay};
 pub use key::{ApiKey, Keys};
 pub use message::{MessageQuery, MessageRecord, Messages};
@@ -29,15 +32,40 @@ pub use queue::{
     RetryUnknown, Settlement, Unsent,
 };
 pub use user::{Erased, Topics, Users};
+pub use wait::{AWAITED, Concluded, Waiting, Waits};
 
 /// Everything that is remembered.
 pub trait Store:
-    Events + Queue + Messages + Inbox + Users + Topics + Keys + Send + Sync + 'static
+    Events
+    + Queue
+    + Messages
+    + Inbox
+    + Users
+    + Topics
+    + Keys
+    + Waits
+    + Frames
+    + Rooms
+    + Send
+    + Sync
+    + 'static
 {
 }
 
 impl<T> Store for T where
-    T: Events + Queue + Messages + Inbox + Users + Topics + Keys + Send + Sync + 'static
+    T: Events
+        + Queue
+        + Messages
+        + Inbox
+        + Users
+        + Topics
+        + Keys
+        + Waits
+        + Frames
+        + Rooms
+        + Send
+        + Sync
+        + 'static
 {
 }
 

@@ -7,7 +7,6 @@
 mod event;
 mod file;
 mod index;
-mod pattern;
 mod reader;
 mod recipient;
 mod route;
@@ -22,10 +21,11 @@ pub use event::{EventSchemas, Misfit, read_events};
 pub use file::compile;
 pub use index::Set;
 pub use notification_type::{NotificationType, read_types};
-pub use pattern::Pattern;
 pub use recipient::{RecipientRule, Who};
 pub use route::{Room, Route, read_routes};
 pub use step::{OnError, Step, StepKind};
+
+pub use crate::model::Pattern;
 
 use crate::expression::Expression;
 use crate::model::{Category, ChannelName, Priority, Span, Version, WorkflowName};

@@ -17,3 +17,4 @@ mod server;
 mod telemetry;
 mod tidy;
 mod tokens;
+mod waiting;

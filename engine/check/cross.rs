@@ -7,7 +7,7 @@ use super::{Catalog, fields};
 use crate::channel::{ContentKind, Traits};
 use crate::diagnostic::{Diagnostic, Source, did_you_mean};
 use crate::model::ChannelName;
-use crate::workflow::step::Send;
+use crate::workflow::step::{PART, Send};
 use crate::workflow::{StepKind, Workflow};
 
 pub(super) fn check(
@@ -24,8 +24,15 @@ pub(super) fn check(
         one.category();
         one.events();
         for step in workflow.all_steps() {
-            if let StepKind::Send(send) = &step.kind {
-                one.send(send);
+            match &step.kind {
+                StepKind::Send(send) => one.send(send),
+                StepKind::Route(route) => one.send(&route.send),
+                StepKind::Publish(publish) => {
+                    if let Some(send) = publish.as_send() {
+                        one.template(&send, &PART.into(), send.template_span.clone());
+                    }
+                }
+                _ => {}
             }
         }
         one.expressions();

@@ -125,9 +125,16 @@ fn expressions(workflow: &Workflow) -> Vec<&Expression> {
     for step in workflow.all_steps() {
         found.extend(&step.condition);
         match &step.kind {
-            StepKind::Send(send) => {
-                found.extend(send.condition.iter().chain(&send.to));
-                found.extend(send.data.iter().map(|(_, value)| value));
+            StepKind::Send(send) => found.extend(of_send(send)),
+            StepKind::Route(route) => found.extend(of_send(&route.send)),
+            StepKind::WaitFor(wait) => found.extend(wait.expression()),
+            StepKind::Publish(publish) => {
+                found.push(publish.to.expression());
+                found.extend(publish.payload.data().iter().map(|(_, value)| value));
+            }
+            StepKind::Fetch(fetch) => {
+                found.extend([&fetch.url].into_iter().chain(&fetch.body));
+                found.extend(fetch.headers.iter().map(|(_, value)| value));
             }
             StepKind::Branch(branch) => {
                 found.extend(branch.arms.iter().filter_map(|arm| arm.condition.as_ref()));
@@ -138,6 +145,10 @@ fn expressions(workflow: &Workflow) -> Vec<&Expression> {
         }
     }
     found
+}
+
+fn of_send(send: &Send) -> impl Iterator<Item = &Expression> {
+    send.condition.iter().chain(&send.to).chain(send.data.iter().map(|(_, value)| value))
 }
 
 /// Where a path of an expression stands in the file: on the expression's line or below.

@@ -6,8 +6,11 @@
 //! that it knows on waking that it has begun.
 
 mod delay;
+mod publish;
+mod route;
 mod schedule;
 mod send;
+mod wait_for;
 
 use jiff::Timestamp;
 
@@ -16,7 +19,9 @@ use super::question::{Answer, Asked, Question};
 use super::{Failed, state};
 use crate::clock::Clock;
 use crate::expression::Scope;
-use crate::model::{Decision, Event, Message, Recipient, Run, RunStatus, Verdict};
+use crate::model::{
+    Decision, Event, Message, Publication, Recipient, Run, RunStatus, Verdict, Wait,
+};
 use crate::workflow::step::Branch;
 use crate::workflow::{OnError, Step, StepKind, Workflow};
 
@@ -32,6 +37,9 @@ pub struct Steps {
     /// What the step at the run's position has to know before it can go on. The run is due at
     /// once: whoever cannot answer leaves that to its job.
     pub question: Option<Asked>,
+    /// What the run stands still for.
+    pub waits: Vec<Wait>,
+    pub publications: Vec<Publication>,
 }
 
 /// What a run is taken on with. `now` and ids come from `clock`.
@@ -51,6 +59,8 @@ enum Then {
     Wait(Timestamp),
     /// Comes back to this very step, then.
     Stay(Timestamp),
+    /// Comes back to this very step then, or when what it waits for comes.
+    Await(Option<Timestamp>),
     Ask(Question),
     Stop,
 }
@@ -82,6 +92,11 @@ pub fn advance(around: Surroundings<'_>, run: &mut Run, mut answer: Option<Answe
                 return waits(run, &here.next(), until, steps);
             }
             Ok(Then::Stay(until)) => return waits(run, &here, until, steps),
+            Ok(Then::Await(until)) => {
+                run.position = Some(here.path());
+                run.wake_at = until;
+                return steps;
+            }
             Ok(Then::Ask(question)) => {
                 steps.question = Some(Asked { step: step.path.clone(), item, question });
                 return waits(run, &here, around.clock.now(), steps);
@@ -156,6 +171,9 @@ impl Machine<'_> {
             StepKind::Delay(delay) => self.delay(step, delay),
             StepKind::Schedule(schedule) => self.schedule(step, schedule),
             StepKind::Branch(branch) => self.branch(branch),
+            StepKind::WaitFor(wait) => self.wait_for(step, wait),
+            StepKind::Route(route) => self.route(step, route),
+            StepKind::Publish(publish) => self.publish(step, publish),
             StepKind::Set(variables) => {
                 for (name, expression) in &variables.0 {
                     let value = expression.evaluate_value(&self.scope())?;

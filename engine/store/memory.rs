@@ -6,6 +6,7 @@
 
 mod erase;
 mod event;
+mod frame;
 mod inbox;
 mod job;
 mod key;
@@ -14,6 +15,7 @@ mod plan;
 mod queue;
 mod stream;
 mod user;
+mod wait;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,10 +26,13 @@ use super::ApiKey;
 use crate::clock::Clock;
 use crate::model::{
     Attempt, ChannelName, Decision, Entry, Event, EventId, EventStatus, Fence, Message, MessageId,
-    Preferences, Run, RunId, StepPath, TopicName, User, UserId, Version, WorkflowName,
+    Once, Preferences, RoomName, Run, RunId, StepPath, Stream, TopicName, User, UserId, Version,
+    WorkflowName,
 };
+use frame::Kept;
 use job::Jobs;
 use stream::UserStream;
+use wait::WaitRow;
 
 /// A store in memory. Clones share it.
 #[derive(Clone)]
@@ -58,6 +63,11 @@ struct State {
     preferences: BTreeMap<UserId, Preferences>,
     topics: BTreeMap<TopicName, BTreeSet<UserId>>,
     keys: Vec<ApiKey>,
+
+    waits: BTreeMap<RunId, WaitRow>,
+    kept: HashMap<Stream, Kept>,
+    rooms: BTreeMap<RoomName, BTreeSet<UserId>>,
+    once: BTreeMap<Once, serde_json::Value>,
 }
 
 struct EventRow {
@@ -69,6 +79,8 @@ struct EventRow {
     runs: Vec<RunId>,
     /// In the order of their writing.
     decisions: Vec<Decision>,
+    /// Its place in the order of acceptance, from 1.
+    accepted: usize,
 }
 
 struct RunRow {

@@ -3,8 +3,8 @@ use jiff::Timestamp;
 
 use super::Result;
 use crate::model::{
-    Attempt, Decision, Entry, Event, EventId, Fence, Frame, Message, MessageId, MessageStatus, Run,
-    RunId,
+    Attempt, Decision, Entry, Event, EventId, Fence, Frame, Match, Message, MessageId,
+    MessageStatus, Publication, Run, RunId, Wait,
 };
 
 /// The three kinds of job: events to plan, runs to go on with, messages to send.
@@ -25,6 +25,13 @@ pub struct Plan {
     pub decisions: Vec<Decision>,
     /// More of the event remains to be planned: when, and where to go on (opaque to the store).
     pub more: Option<(Timestamp, String)>,
+    /// What the plan's runs wait for from now on: one each, in the place of what they waited for
+    /// before. One that holds already wakes its run in this very write.
+    pub waits: Vec<Wait>,
+    /// Waits that an event has ended: their runs are due.
+    pub matches: Vec<Match>,
+    /// To be published, once each where they say so: their frames are answered.
+    pub publications: Vec<Publication>,
 }
 
 #[derive(Clone, Copy, Debug)]

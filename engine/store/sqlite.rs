@@ -3,9 +3,11 @@
 //! One connection writes, a few read. Concurrent writes share a transaction (`writer`): that is
 //! where the throughput comes from, since a commit costs the same for one row as for a thousand.
 
+mod awaited;
 mod decode;
 mod erase;
 mod events;
+mod frames;
 mod inbox;
 mod keys;
 mod messages;
@@ -17,6 +19,7 @@ mod rows;
 mod streams;
 mod topics;
 mod users;
+mod waits;
 mod writer;
 
 use std::os::unix::fs::OpenOptionsExt;

@@ -26,14 +26,14 @@ pub use delay::{Delay, Moment};
 pub use digest::Digest;
 pub use emit::Emit;
 pub use fetch::Fetch;
-pub use publish::{Payload, Publish, Target};
+pub use publish::{PART, Payload, Publish, Target};
 pub use route::{Route, Success};
 pub use schedule::{Round, Schedule};
 pub use send::{Send, WhenHeld};
 pub use set::Variables;
 pub use stop::Stop;
 pub use throttle::{Excess, Throttle};
-pub use wait_for::{Awaited, Next, WaitFor};
+pub use wait_for::{Awaited, Next, State, WaitFor};
 
 use super::reader::{Fields, Reader};
 use super::{Workflow, reader};
@@ -146,6 +146,10 @@ impl StepKind {
                 | Self::Branch(_)
                 | Self::Set(_)
                 | Self::Stop(_)
+                | Self::WaitFor(_)
+                | Self::Route(_)
+                | Self::Publish(_)
+                | Self::Fetch(_)
         )
     }
 
@@ -218,8 +222,8 @@ fn kind(
             let send = send::read(fields, condition, Arc::clone(place))?;
             return Some((StepKind::Send(send), None));
         }
-        "publish" => publish::read(value, fields).map(StepKind::Publish),
-        "route" => route::read(value, fields).map(StepKind::Route),
+        "publish" => publish::read(value, fields, Arc::clone(place)).map(StepKind::Publish),
+        "route" => route::read(value, fields, Arc::clone(place)).map(StepKind::Route),
         "delay" => delay::read(value, fields).map(StepKind::Delay),
         "schedule" => schedule::read(value, fields, path).map(StepKind::Schedule),
         "batch" => batch::read(value, fields).map(StepKind::Batch),
@@ -298,6 +302,9 @@ pub(super) fn check(reader: &Reader<'_>, workflow: &Workflow, for_nobody: bool) 
         if for_nobody && step.kind.needs_recipient() {
             let message = format!("`{word}` needs somebody to speak to: there are no `recipients`");
             reader.error("recipients.missing", step.span.clone(), message);
+        }
+        if let StepKind::WaitFor(wait) = &step.kind {
+            wait_for::check(reader, workflow, step, wait);
         }
         if let Some(id) = &step.id {
             if ids.contains(&id.as_str()) {

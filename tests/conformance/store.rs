@@ -14,6 +14,7 @@ mod scene;
 mod settle;
 mod stream;
 mod user;
+mod wait;
 
 macro_rules! exercise {
     ($store:ident, $make:path) => {
@@ -110,6 +111,19 @@ macro_rules! exercise {
                 an_erased_person_is_gone_and_the_counts_stay
                 what_was_to_be_sent_to_an_erased_person_is_not
                 erasing_nobody_says_so
+            );
+            exercise!(@ $make, wait:
+                an_awaited_event_falls_due
+                waits_are_found_by_their_key
+                waits_with_a_match_come_in_pages
+                a_match_wakes_the_run_and_is_told_it
+                what_is_concluded_is_matched_no_more
+                a_run_that_goes_on_waits_no_more
+                an_erased_person_waits_for_nothing
+                a_state_that_holds_already_wakes_at_once
+                a_settled_message_wakes_who_waits_for_it
+                a_cancelled_message_wakes_who_waits_for_its_end
+                reading_wakes_who_waits_for_it
             );
             exercise!(@ $make, key:
                 a_key_is_found_by_its_hash

@@ -51,6 +51,9 @@ impl State {
     }
 
     fn erase_subscriptions(&mut self, id: &UserId) -> u64 {
+        for members in self.rooms.values_mut() {
+            members.remove(id);
+        }
         self.topics.values_mut().map(|subscribers| u64::from(subscribers.remove(id))).sum()
     }
 
@@ -58,6 +61,7 @@ impl State {
     fn erase_runs(&mut self, id: &UserId) -> BTreeSet<EventId> {
         let theirs = self.runs.iter().filter(|(_, row)| row.run.recipient.as_ref() == Some(id));
         let theirs: Vec<RunId> = theirs.map(|(&id, _)| id).collect();
+        self.forget_waits(&theirs);
         let mut events = BTreeSet::new();
         for id in theirs {
             let Some(row) = self.runs.get_mut(&id) else { continue };

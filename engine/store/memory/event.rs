@@ -89,10 +89,12 @@ impl State {
             cursor: None,
             runs: Vec::new(),
             decisions: Vec::new(),
+            accepted: self.events.len() + 1,
         };
         self.events.insert(id, row);
         let more = plan.more.take();
         let frames = self.write(plan);
+        let more = more.or_else(|| self.if_awaited(id));
         self.plan_on(id, more);
         Accepted::New { id, frames }
     }

@@ -12,6 +12,7 @@ impl State {
     /// Writes a plan. A run or message whose key is taken was planned before: it is left out, with
     /// all that hangs on it.
     pub(super) fn write(&mut self, plan: Plan) -> Vec<Frame> {
+        let new_runs: HashSet<RunId> = plan.runs.iter().map(|run| run.id).collect();
         let mut old_runs = HashSet::new();
         let mut old_messages = HashSet::new();
         for run in plan.runs {
@@ -37,6 +38,20 @@ impl State {
             decision.run.is_none_or(|run| !old_runs.contains(&run))
                 && decision.message.is_none_or(|message| !old_messages.contains(&message))
         }));
+        for publication in plan.publications {
+            if publication.decision.run.is_none_or(|run| !old_runs.contains(&run)) {
+                frames.extend(self.publish_once(publication));
+            }
+        }
+        for wait in plan.waits {
+            if !old_runs.contains(&wait.run) {
+                let is_new = new_runs.contains(&wait.run);
+                self.begin_wait(wait, is_new);
+            }
+        }
+        for found in plan.matches {
+            self.match_wait(&found);
+        }
         frames
     }
 
@@ -73,12 +88,14 @@ impl State {
     /// The message is due at its `due_at`, if it is to be sent.
     pub(super) fn schedule_message(&mut self, id: MessageId) {
         let Some(MessageRow { message, .. }) = self.messages.get(&id) else { return };
+        let run = message.run;
         if message.status == MessageStatus::Pending {
             self.due_messages.wait(id, message.priority, message.due_at);
         } else {
             self.due_messages.rest(id);
         }
         self.due_messages.progressed(id);
+        self.wake_by_state(run);
     }
 
     pub(super) fn add_decisions(&mut self, decisions: impl IntoIterator<Item = Decision>) {

@@ -19,6 +19,7 @@ pub(super) async fn everywhere(
         change(connection, "DELETE FROM subscription WHERE user = ?1", user).await?;
     let entries = change(connection, "DELETE FROM inbox WHERE user = ?1", user).await?;
     change(connection, "DELETE FROM frame WHERE user = ?1", user).await?;
+    change(connection, "DELETE FROM member WHERE user = ?1", user).await?;
     // The data of events that concerned nobody else; others still need theirs.
     change(
         connection,
@@ -50,6 +51,12 @@ pub(super) async fn everywhere(
         user,
     )
     .await?;
+    for sql in [
+        "DELETE FROM wait WHERE run IN (SELECT id FROM run WHERE recipient = ?1)",
+        "DELETE FROM awaited WHERE run IN (SELECT id FROM run WHERE recipient = ?1)",
+    ] {
+        change(connection, sql, user).await?;
+    }
     // The key (event, workflow, who) stays unique: the run's own id stands for the person.
     change(
         connection,

@@ -7,7 +7,7 @@ use super::decode::{self, json, millis, shared};
 use super::rows::Bulk;
 use super::streams::Streams;
 use super::writer::Call;
-use super::{SqliteStore, plan};
+use super::{SqliteStore, plan, waits};
 use crate::model::{Event, EventId, EventStatus, Run, Version, WorkflowName};
 use crate::store::{Acceptance, Accepted, Backlog, EventRecord, Events, Result, Timeline};
 
@@ -191,6 +191,9 @@ pub(super) async fn accept(
             *frames = written.next().unwrap_or_default();
         }
     }
+    let events: Vec<_> =
+        all.iter().zip(&answers).filter(new).map(|(acceptance, _)| &acceptance.event).collect();
+    waits::make_due(connection, streams, &events).await?;
     Ok(answers)
 }
 

@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, QueryBuilder, Row, Sqlite};
 use uuid::Uuid;
 
 use super::decode::{self, millis};
-use super::{SqliteStore, plan};
+use super::{SqliteStore, plan, waits};
 use crate::model::{Attempt, Decision, Message, MessageId, MessageStatus, Verdict};
 use crate::store::{MessageQuery, MessageRecord, Messages, Result};
 
@@ -95,6 +95,7 @@ impl SqliteStore {
                             .execute(&mut *connection)
                             .await?;
                         plan::decisions(connection, &[&decision]).await?;
+                        waits::wake_by_messages(connection, [id.0].into_iter()).await?;
                     }
                     Ok(before)
                 })

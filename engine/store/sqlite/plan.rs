@@ -9,7 +9,8 @@ use uuid::Uuid;
 use super::decode::{json, millis, run_status, shared};
 use super::rows::{Bound, Bulk};
 use super::streams::Streams;
-use crate::model::{Attempt, Decision, Entry, Frame, FrameBody, Message, Run, Stream};
+use super::{frames as published, waits};
+use crate::model::{Attempt, Decision, Entry, Frame, FrameBody, Message, Run, RunId, Stream};
 use crate::store::Plan;
 
 const RUNS: Bulk = Bulk {
@@ -83,8 +84,18 @@ pub(super) async fn write(
     }
 
     let kept = |decision: &&Decision| decision.message.is_none_or(|id| !old.contains(&id.0));
-    let all: Vec<&Decision> = plans.iter().flat_map(|plan| &plan.decisions).filter(kept).collect();
+    let mut all: Vec<&Decision> =
+        plans.iter().flat_map(|plan| &plan.decisions).filter(kept).collect();
+    for (place, plan) in plans.iter().enumerate() {
+        let is_new = |run: Option<RunId>| run.is_none_or(|run| !old_runs.contains(&run.0));
+        let new = plan.publications.iter().filter(|each| is_new(each.decision.run));
+        for (frame, decision) in published::publish(connection, streams, new).await? {
+            frames[place].push(frame);
+            all.push(decision);
+        }
+    }
     decisions(connection, &all).await?;
+    waits::write(connection, streams, plans, |run| old_runs.contains(&run.0)).await?;
     Ok(frames)
 }
 

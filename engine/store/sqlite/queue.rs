@@ -14,7 +14,7 @@ use super::plan::{self, Delivered};
 use super::rows::{Bound, Bulk};
 use super::streams::Streams;
 use super::writer::Call;
-use super::{SqliteStore, recover};
+use super::{SqliteStore, recover, waits};
 use crate::model::{Event, EventId, Fence, Frame, Run, RunId};
 use crate::store::{
     Claim, Departure, DueEvent, DueMessage, DueRun, Progress, Queue, QueueName, Recovered, Result,
@@ -211,7 +211,7 @@ impl SqliteStore {
         Ok(runs.into_iter().map(|run| (run.id, Arc::new(run))).collect())
     }
 
-    async fn events_by_id(
+    pub(super) async fn events_by_id(
         &self,
         ids: impl Iterator<Item = EventId>,
     ) -> Result<HashMap<EventId, Arc<Event>>> {
@@ -337,6 +337,10 @@ pub(super) async fn settle(
         for (place, frame) in plan::entries(connection, streams, entries).await? {
             answers[place].get_or_insert_default().push(frame);
         }
+        if waits::exist(connection, streams).await? {
+            let ended = round.iter().filter(|(_, each)| each.status.is_final());
+            waits::wake_by_messages(connection, ended.map(|(_, each)| each.message.0)).await?;
+        }
     }
     Ok(answers)
 }
@@ -398,6 +402,9 @@ pub(super) async fn advanced(
             })
             .await?;
         let kept = ids(&rows)?;
+        if waits::exist(connection, streams).await? {
+            waits::forget(connection, kept.iter().copied()).await?;
+        }
         write_plans(connection, streams, round, |id| kept.contains(&id.0), &mut answers).await?;
     }
     Ok(answers)

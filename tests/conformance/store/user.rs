@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::scene::{Scene, settlement};
 
-fn user(scene: &Scene, id: &str) -> User {
+pub(super) fn user(scene: &Scene, id: &str) -> User {
     User {
         id: id.into(),
         username: Some("ada".into()),

@@ -1,0 +1,6 @@
+//! Steps that wait for the world or ask it: each over both stores, and through crashes.
+
+mod event;
+mod message;
+mod route;
+pub mod stage;
