@@ -114,7 +114,7 @@ impl Node {
         let store = SqliteStore::open(&config.store.url, clock.clone()).await?;
         let shared: Arc<dyn Store> = Arc::new(store.clone());
 
-        let Outlets { dispatch, view, capture } =
+        let Outlets { dispatch, egress, view, capture } =
             outlets(&config, &environment, (&cache, compiler), &clock, dev).await?;
 
         let (catalog, problems) = catalog(&config, &view, dev)?;
@@ -126,14 +126,15 @@ impl Node {
             retry: config.engine.retry.clone(),
             strict_events: config.engine.strict_events,
         };
-        let pipeline = Arc::new(Pipeline::new(
+        let pipeline = Pipeline::new(
             clock.clone(),
             shared.clone(),
             catalog.clone(),
             dispatch,
             hub.clone(),
             rules,
-        ));
+        );
+        let pipeline = Arc::new(pipeline.fetching(Arc::new(egress)));
         pipeline.use_catalog(catalog).await?;
         view.follow(&pipeline);
         let recovered = pipeline.recover(true).await?;
@@ -217,6 +218,7 @@ impl Node {
 /// The ways out of a node, as configured.
 struct Outlets {
     dispatch: Dispatch,
+    egress: Egress,
     view: Arc<View>,
     /// `dev` only: what goes to the outbox instead of out.
     capture: Capture,
@@ -232,7 +234,7 @@ async fn outlets(
     let egress = Egress::new(&policy(config)?).map_err(|e| StartError::Egress(e.to_string()))?;
     let timeout = config.engine.attempt_timeout.0;
     let limits = wasm::Limits { wall: timeout, ..Default::default() };
-    let host = wasm::Host::new(cache, clock.clone(), egress, limits, compiler);
+    let host = wasm::Host::new(cache, clock.clone(), egress.clone(), limits, compiler);
     let host = host.map_err(StartError::Plugin)?;
     let (mut installed, about) = channels::install(config, environment, &host).await?;
     let capture = Capture::default();
@@ -242,7 +244,7 @@ async fn outlets(
     }
     let view = View::new(&installed, about, config.engine.root.clone());
     let dispatch = Dispatch::new(installed, fallback, clock.clone(), timeout);
-    Ok(Outlets { dispatch, view, capture })
+    Ok(Outlets { dispatch, egress, view, capture })
 }
 
 /// The set of files in force at the start, and what is wrong with them. In `dev` a set with errors

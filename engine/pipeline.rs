@@ -16,6 +16,7 @@ mod attempt;
 mod awaited;
 mod expansion;
 mod facts;
+mod fetch;
 mod inbox;
 mod wake;
 
@@ -28,6 +29,7 @@ use crate::channel::Publish;
 use crate::check::Catalog;
 use crate::clock::Clock;
 use crate::dispatch::{Dispatch, Dispatched};
+use crate::egress::Fetch;
 use crate::gate::{self, Answer as GateAnswer, Facts};
 use crate::ingest::{self, Incoming, Refusal};
 use crate::model::{
@@ -42,6 +44,7 @@ use crate::store::{
 };
 use crate::workflow::Workflow;
 use attempt::Ended;
+use fetch::Fetcher;
 
 pub use wake::Wake;
 
@@ -71,6 +74,7 @@ pub struct Pipeline {
     publish: Arc<dyn Publish>,
     wake: Arc<Wake>,
     rules: Rules,
+    fetcher: Fetcher,
 }
 
 /// Whom a run tells of what.
@@ -153,7 +157,14 @@ impl Pipeline {
             publish,
             wake: Arc::default(),
             rules,
+            fetcher: Fetcher::default(),
         }
+    }
+
+    /// Lets `fetch` steps ask; without it, nothing can be fetched.
+    #[must_use]
+    pub fn fetching(self, outlet: Arc<dyn Fetch>) -> Self {
+        Self { fetcher: Fetcher::new(outlet), ..self }
     }
 
     pub fn clock(&self) -> &Clock {

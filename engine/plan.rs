@@ -21,7 +21,7 @@ use crate::workflow::{Step, StepKind, Workflow};
 
 pub use advance::{Steps, Surroundings, advance};
 pub use audience::{Audience, Paged, Source, audience};
-pub use question::{Answer, Asked, Ended, Question, Standing, Unwritten};
+pub use question::{Answer, Asked, Ended, Inquiry, Question, Standing, Unwritten};
 pub use wait::{Waiter, is_met, key_of};
 
 /// Why there is no run, or why a run ends: the record to be written.

@@ -24,6 +24,7 @@ impl Pipeline {
                 Answer::Tried(self.tried(run, &asked, channel, *read).await?)
             }
             Question::Written { template, data } => self.written(told, run, template, data),
+            Question::Fetch(inquiry) => Answer::Fetched(self.fetched(inquiry).await?),
         })
     }
 

@@ -6,6 +6,7 @@
 //! that it knows on waking that it has begun.
 
 mod delay;
+mod fetch;
 mod publish;
 mod route;
 mod schedule;
@@ -174,6 +175,7 @@ impl Machine<'_> {
             StepKind::WaitFor(wait) => self.wait_for(step, wait),
             StepKind::Route(route) => self.route(step, route),
             StepKind::Publish(publish) => self.publish(step, publish),
+            StepKind::Fetch(fetch) => self.fetch(step, fetch),
             StepKind::Set(variables) => {
                 for (name, expression) in &variables.0 {
                     let value = expression.evaluate_value(&self.scope())?;

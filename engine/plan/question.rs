@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use crate::model::{ChannelName, Event, StepPath};
+use crate::egress::{Ask, EgressError, Fetched};
+use crate::model::{ChannelName, Event, Once, Span, StepPath};
 
 /// A question of the step at `step`, in the round `item` of the loops around it. Both name it
 /// for good: asked again after a crash, it gets the same answer and has the same effect.
@@ -22,6 +23,8 @@ pub enum Question {
     Tried { channel: ChannelName, read: bool },
     /// What a template makes of this data, as JSON.
     Written { template: String, data: Value },
+    /// What a server answers.
+    Fetch(Box<Inquiry>),
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -30,6 +33,17 @@ pub enum Answer {
     Tried(Standing),
     /// Or why there is none, and where.
     Written(Result<Value, Unwritten>),
+    Fetched(Result<Fetched, EgressError>),
+}
+
+/// A request to a server, and for whom its answer does.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Inquiry {
+    pub ask: Ask,
+    /// How long an answer serves all who ask the same.
+    pub cache: Option<Span>,
+    /// The first answer serves all runs under this name.
+    pub once: Option<Once>,
 }
 
 /// Why a template gave no JSON. Names places and fields, never values.
