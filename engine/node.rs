@@ -152,6 +152,10 @@ impl Node {
             limits: config.relay.clone(),
             server: config.server.clone(),
             epoch: store.epoch(),
+            catalog: {
+                let pipeline = pipeline.clone();
+                Box::new(move || pipeline.catalog())
+            },
         };
         let parts = api::Parts {
             store: shared,

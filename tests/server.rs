@@ -50,6 +50,8 @@ pub struct Server {
 pub struct Options {
     pub server: config::Server,
     pub relay: config::Relay,
+    /// Declares the relay's routes.
+    pub catalog: Arc<nuncio::check::Catalog>,
 }
 
 /// What is loaded: two types, a channel, and switches for what goes wrong.
@@ -92,6 +94,7 @@ impl Server {
             limits: options.relay,
             server: options.server.clone(),
             epoch: store.epoch(),
+            catalog: Box::new(move || options.catalog.clone()),
         };
         let gate = Arc::new(Semaphore::new(GATE as usize));
         let shelf = Arc::new(Shelf::default());

@@ -78,10 +78,10 @@ pub struct Seat {
     address: Option<IpAddr>,
 }
 
-/// A seat that gets a stream's frames, until it is dropped.
+/// A seat that gets the frames of its streams, until it is dropped.
 pub struct Attached {
     seat: Seat,
-    stream: Stream,
+    streams: Vec<Stream>,
     id: u64,
     own: bool,
 }
@@ -204,33 +204,35 @@ impl Publish for Hub {
 }
 
 impl Seat {
-    /// From here on, the stream's frames wait in the returned buffer. Attach first, then read the
+    /// From here on, the streams' frames wait in the returned buffer. Attach first, then read a
     /// stream's head: what is committed after the head was read is published to this buffer.
-    pub fn attach(self, user: &UserId) -> (Attached, Waiting) {
+    pub fn attach(self, streams: Vec<Stream>) -> (Attached, Waiting) {
         let hub = &self.hub;
         let (buffer, waiting) = buffer(hub.limits.buffer_frames, hub.limits.buffer_bytes);
-        let stream = Stream::User(user.clone());
         let id = hub.readers.fetch_add(1, Ordering::Relaxed);
-        let own = self.user == *user;
-        let mut shard = hub.shard(&stream).write().unwrap_or_else(PoisonError::into_inner);
-        shard.entry(stream.clone()).or_default().push(Reader { id, buffer, own });
-        drop(shard);
+        let own = streams.contains(&Stream::User(self.user.clone()));
+        for stream in &streams {
+            let reader = Reader { id, buffer: buffer.clone(), own };
+            let mut shard = hub.shard(stream).write().unwrap_or_else(PoisonError::into_inner);
+            shard.entry(stream.clone()).or_default().push(reader);
+        }
         hub.attached.fetch_add(1, Ordering::SeqCst);
-        (Attached { seat: self, stream, id, own }, waiting)
+        (Attached { seat: self, streams, id, own }, waiting)
     }
 }
 
 impl Drop for Attached {
     fn drop(&mut self) {
         let hub = &self.seat.hub;
-        let mut shard = hub.shard(&self.stream).write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(readers) = shard.get_mut(&self.stream) {
-            readers.retain(|reader| reader.id != self.id);
-            if readers.is_empty() {
-                shard.remove(&self.stream);
+        for stream in &self.streams {
+            let mut shard = hub.shard(stream).write().unwrap_or_else(PoisonError::into_inner);
+            if let Some(readers) = shard.get_mut(stream) {
+                readers.retain(|reader| reader.id != self.id);
+                if readers.is_empty() {
+                    shard.remove(stream);
+                }
             }
         }
-        drop(shard);
         hub.attached.fetch_sub(1, Ordering::SeqCst);
         if self.own {
             hub.last_seen.insert(self.seat.user.clone(), hub.clock.now());

@@ -14,10 +14,11 @@ use jiff::Timestamp;
 use super::Relay;
 use super::buffer::Waiting;
 use super::hub::{Attached, Seat};
+use super::place::Place;
 use super::position::Position;
 use super::protocol::{Complaint, Encoded, Status};
 use crate::auth::Claims;
-use crate::model::{Category, UserId};
+use crate::model::{Category, Stream};
 use crate::store::StoreError;
 use crate::telemetry::{ConnectionClosed, ConnectionOpened, StoreFailed};
 use patience::Patience;
@@ -52,15 +53,13 @@ pub struct Session {
     /// Leaves the stream, and the seat, when it is dropped.
     _attached: Attached,
     waiting: Waiting,
-    /// Whose inbox it is.
-    user: UserId,
-    /// Who looks at it.
+    place: Place,
+    /// Who is connected.
     claims: Claims,
-    position: Position,
+    /// Never empty.
+    reading: Vec<Reading>,
     /// Empty: everything.
     types: Vec<Category>,
-    /// The last `seq` on the wire: `prev` of a narrowed connection.
-    last: u64,
     patience: Patience,
     heard_at: Timestamp,
     ping_at: Timestamp,
@@ -68,10 +67,21 @@ pub struct Session {
     warned: bool,
 }
 
+/// How far a connection has read one of its streams.
+struct Reading {
+    stream: Stream,
+    position: Position,
+    /// The last `seq` on the wire: `prev` of a narrowed connection.
+    last: u64,
+}
+
 impl Session {
-    /// Attaches to the user's stream at once: nothing committed from now on is missed.
-    pub fn new(relay: Arc<Relay>, seat: Seat, user: UserId, claims: Claims) -> Self {
-        let (attached, waiting) = seat.attach(&user);
+    /// Attaches to the place's streams at once: nothing committed from now on is missed.
+    pub fn new(relay: Arc<Relay>, seat: Seat, place: Place, claims: Claims) -> Self {
+        let streams = place.streams();
+        let reading = |stream| Reading { stream, position: Position::at(0), last: 0 };
+        let reading = streams.iter().cloned().map(reading).collect();
+        let (attached, waiting) = seat.attach(streams);
         let now = relay.clock.now();
         let patience = Patience::new(relay.limits.frames_per_second, relay.clock.clone());
         let ping_at = relay.clock.after(relay.limits.ping_interval.0);
@@ -79,11 +89,10 @@ impl Session {
             relay,
             _attached: attached,
             waiting,
-            user,
+            place,
             claims,
-            position: Position::at(0),
+            reading,
             types: Vec::new(),
-            last: 0,
             patience,
             heard_at: now,
             ping_at,
@@ -91,14 +100,27 @@ impl Session {
         }
     }
 
-    /// Reads where the stream stands; the first frame tells the client.
+    /// Reads where the streams stand; the first frame tells the client.
     async fn status(&mut self) -> Result<axum::extract::ws::Utf8Bytes, StoreError> {
-        let seq = self.relay.store.head(&self.user).await?;
-        let unread_count = self.relay.store.unread(&self.user).await?;
-        self.position = Position::at(seq);
-        self.last = seq;
+        let store = self.relay.store.clone();
+        let mut topics = serde_json::Map::new();
+        for reading in &mut self.reading {
+            let head = store.stream_head(&reading.stream).await?;
+            reading.start_at(head);
+            if let Stream::Topic(topic) = &reading.stream {
+                topics.insert(topic.to_string(), head.into());
+            }
+        }
+        if topics.len() < 2 {
+            topics.clear();
+        }
+        let unread_count = match self.place.inbox() {
+            Some(user) => store.unread(user).await?,
+            None => 0,
+        };
+        let seq = self.reading.first().map_or(0, |reading| reading.position.sent());
         let last_sync = self.relay.clock.now();
-        let status = Status { unread_count, last_sync, epoch: &self.relay.epoch, seq };
+        let status = Status { unread_count, last_sync, epoch: &self.relay.epoch, seq, topics };
         Ok(status.encode())
     }
 
@@ -215,8 +237,17 @@ impl Session {
         if !self.wants(frame) {
             return Ok(());
         }
-        let text = if self.types.is_empty() { frame.text.clone() } else { frame.after(self.last) };
-        self.last = frame.seq;
+        let several = self.reading.len() > 1;
+        let narrowed = !self.types.is_empty();
+        let Some(reading) = self.reading.iter_mut().find(|one| one.stream == frame.stream) else {
+            return Ok(());
+        };
+        let text = match (several, narrowed) {
+            (true, _) => frame.of_topic(),
+            (false, true) => frame.after(reading.last),
+            (false, false) => frame.text.clone(),
+        };
+        reading.last = frame.seq;
         wire.feed(Message::Text(text)).await
     }
 
@@ -224,6 +255,14 @@ impl Session {
         let Some(category) = &frame.category else { return true };
         let same = |asked: &Category| asked.as_str().eq_ignore_ascii_case(category.as_str());
         self.types.is_empty() || self.types.iter().any(same)
+    }
+}
+
+impl Reading {
+    /// What comes after `head` is new.
+    fn start_at(&mut self, head: u64) {
+        self.position = Position::at(head);
+        self.last = head;
     }
 }
 
