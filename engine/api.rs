@@ -24,6 +24,7 @@ mod path;
 mod person;
 mod problem;
 mod query;
+mod rooms;
 mod topics;
 mod turn;
 mod users;
@@ -119,6 +120,9 @@ fn service() -> Router<Arc<State>> {
         .route("/v1/messages/{id}/explain", get(explained::message))
         .route("/v1/messages/{id}/retry", post(messages::retry))
         .route("/v1/messages/{id}/cancel", post(messages::cancel))
+        .route("/v1/relay/publish", post(rooms::relay))
+        .route("/v1/rooms/{room}/members/{user}", put(rooms::join).delete(rooms::leave))
+        .route("/v1/rooms/{room}/messages", post(rooms::tell))
         .route("/v1/workflows", get(catalog::workflows))
         .route("/v1/channels", get(catalog::channels))
 }

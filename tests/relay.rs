@@ -4,6 +4,7 @@ mod client;
 mod handshake;
 mod limits;
 mod stream;
+mod topic;
 
 use std::time::Duration;
 

@@ -145,6 +145,13 @@ impl Server {
         self.token_for(sub, role, Duration::from_secs(3600))
     }
 
+    pub fn token_of_orgs(&self, sub: &str, orgs: &[&str]) -> String {
+        let orgs = orgs.iter().map(|org| (*org).into()).collect();
+        let lifetime = Duration::from_secs(3600);
+        let grant = Grant { sub: sub.into(), role: None, orgs, lifetime };
+        auth::mint(&grant, SECRET, &config::Auth::default(), &self.clock).expect("it is signed")
+    }
+
     pub fn token_for(&self, sub: &str, role: Option<&str>, lifetime: Duration) -> String {
         let role = role.map(Into::into);
         let grant = Grant { sub: sub.into(), role, orgs: vec![], lifetime };

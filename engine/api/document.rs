@@ -7,7 +7,7 @@ use axum::response::{Html, IntoResponse, Response};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{catalog, events, explained, inbox, messages, operate, topics, users};
+use super::{catalog, events, explained, inbox, messages, operate, rooms, topics, users};
 
 /// Everything that is served, but the relay.
 #[derive(OpenApi)]
@@ -18,6 +18,7 @@ use super::{catalog, events, explained, inbox, messages, operate, topics, users}
         users::replace, users::change, users::show, users::erase, users::bulk,
         topics::subscribe, topics::unsubscribe, topics::subscribers,
         messages::list, messages::show, explained::message, messages::retry, messages::cancel,
+        rooms::relay, rooms::join, rooms::leave, rooms::tell,
         catalog::workflows, catalog::channels,
         operate::outbox, operate::clear_outbox, operate::live, operate::ready, operate::metrics,
         json, page,

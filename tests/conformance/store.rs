@@ -5,6 +5,7 @@
 
 mod accept;
 mod claim;
+mod frame;
 mod inbox;
 mod key;
 mod message;
@@ -111,6 +112,14 @@ macro_rules! exercise {
                 an_erased_person_is_gone_and_the_counts_stay
                 what_was_to_be_sent_to_an_erased_person_is_not
                 erasing_nobody_says_so
+            );
+            exercise!(@ $make, frame:
+                published_frames_are_numbered_without_gaps
+                what_is_published_to_a_user_shares_the_stream_of_the_inbox
+                old_frames_go_and_the_numbering_stays
+                a_publication_is_written_with_its_plan_once
+                the_first_result_is_kept
+                members_join_and_leave
             );
             exercise!(@ $make, wait:
                 an_awaited_event_falls_due
