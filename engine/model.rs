@@ -12,6 +12,7 @@ mod message;
 mod pattern;
 mod publication;
 mod run;
+mod saying;
 mod span;
 mod user;
 mod wait;
@@ -28,6 +29,7 @@ pub use message::{Attempt, AttemptOutcome, Message, MessageStatus, Planned, Prio
 pub use pattern::Pattern;
 pub use publication::{Once, Publication};
 pub use run::{Run, RunStatus};
+pub use saying::Saying;
 pub use span::{BadSpan, Span};
 pub use user::{Limits, Person, Preferences, Presence, QuietHours, Recipient, Switch, User};
 pub use wait::{Awaited, Match, Reached, Wait};

@@ -20,6 +20,7 @@ mod fetch;
 mod inbox;
 mod wake;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -75,6 +76,8 @@ pub struct Pipeline {
     wake: Arc<Wake>,
     rules: Rules,
     fetcher: Fetcher,
+    /// A run was made to wait, since the start.
+    waits: AtomicBool,
 }
 
 /// Whom a run tells of what.
@@ -158,6 +161,7 @@ impl Pipeline {
             wake: Arc::default(),
             rules,
             fetcher: Fetcher::default(),
+            waits: AtomicBool::new(false),
         }
     }
 
@@ -241,10 +245,14 @@ impl Pipeline {
                 }
             }
         }
+        let waits = !plan.waits.is_empty();
         let progress = Progress { id, fence, plan, run: Some(run) };
         self.save(|| self.store.advanced(vec![progress.clone()])).await;
         self.wake.tell(QueueName::Messages);
-        self.wake.tell(QueueName::Runs);
+        if waits {
+            // What it waits for may be there already.
+            self.wake.tell(QueueName::Runs);
+        }
     }
 
     /// Lets a due message leave, or says why not.
@@ -256,8 +264,11 @@ impl Pipeline {
                 ended.emit(&channel);
                 let settlement = ended.settlement(id, fence);
                 self.save(|| self.store.settle(vec![settlement.clone()])).await;
-                // A run may have waited for it.
-                self.wake.tell(QueueName::Runs);
+                // A run may have waited for it. One that began before this process is seen within
+                // the second in which claimers look by themselves.
+                if self.waits.load(Ordering::Relaxed) {
+                    self.wake.tell(QueueName::Runs);
+                }
             }
             Ok(None) => {}
             Err(error) => {
@@ -369,7 +380,10 @@ impl Pipeline {
         let around = Surroundings { workflow, event, recipient, clock: &self.clock };
         let steps = plan::advance(around, run, answer);
         plan.decisions.extend(steps.decisions);
-        plan.waits.extend(steps.waits);
+        if !steps.waits.is_empty() {
+            self.waits.store(true, Ordering::Relaxed);
+            plan.waits.extend(steps.waits);
+        }
         plan.publications.extend(steps.publications);
         if steps.messages.is_empty() {
             return steps.question;

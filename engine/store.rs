@@ -19,11 +19,12 @@ mod inbox;
 mod key;
 mod message;
 mod queue;
+mod room;
 mod user;
 mod wait;
 
 pub use event::{Acceptance, Accepted, Backlog, EventRecord, Events, Timeline};
-pub use frame::{Frames, Rooms};
+pub use frame::Frames;
 pub use inbox::{Inbox, InboxOrder, InboxPage, InboxQuery, Replay};
 pub use key::{ApiKey, Keys};
 pub use message::{MessageQuery, MessageRecord, Messages};
@@ -31,6 +32,7 @@ pub use queue::{
     Claim, Departure, DueEvent, DueMessage, DueRun, Plan, Progress, Queue, QueueName, Recovered,
     RetryUnknown, Settlement, Unsent,
 };
+pub use room::Rooms;
 pub use user::{Erased, Topics, Users};
 pub use wait::{AWAITED, Concluded, Waiting, Waits};
 

@@ -3,6 +3,7 @@
 mod client;
 mod handshake;
 mod limits;
+mod room;
 mod stream;
 mod topic;
 

@@ -77,6 +77,7 @@ pub async fn leave(
     machine.needs(Scope::RoomsWrite)?;
     let (room, user) = names(room, user)?;
     api.store.leave(&room, &user).await?;
+    api.publish.knock(&Stream::Room(room), &user);
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -71,8 +71,9 @@ mod tests {
     fn frame(size: usize) -> Arc<Encoded> {
         Arc::new(Encoded {
             stream: Stream::User("42".into()),
-            seq: 1,
+            seq: Some(1),
             category: None,
+            said: None,
             text: "x".repeat(size).into(),
         })
     }

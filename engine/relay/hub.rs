@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
+use axum::extract::ws::Utf8Bytes;
 use jiff::Timestamp;
 use quick_cache::sync::Cache;
 use tokio::sync::Notify;
@@ -53,6 +54,7 @@ struct Seats {
 
 struct Reader {
     id: u64,
+    user: UserId,
     buffer: Buffer,
     /// It is the user's own, not an admin's look at their inbox.
     own: bool,
@@ -166,6 +168,24 @@ impl Hub {
         self.clock.sleep(Duration::from_millis(wait.unsigned_abs())).await;
     }
 
+    /// Hands a frame that is kept nowhere to a stream's connections, `except` one.
+    pub(super) fn whisper(&self, stream: &Stream, text: Utf8Bytes, except: u64) {
+        let encoded =
+            Encoded { stream: stream.clone(), seq: None, category: None, said: None, text };
+        let encoded = Arc::new(encoded);
+        let shard = self.shard(stream).read().unwrap_or_else(PoisonError::into_inner);
+        for reader in shard.get(stream).into_iter().flatten().filter(|one| one.id != except) {
+            reader.buffer.offer(&encoded);
+        }
+    }
+
+    /// Whether `user` has another connection to the stream than `except`.
+    pub(super) fn is_there(&self, stream: &Stream, user: &UserId, except: u64) -> bool {
+        let shard = self.shard(stream).read().unwrap_or_else(PoisonError::into_inner);
+        let mut readers = shard.get(stream).into_iter().flatten();
+        readers.any(|one| one.user == *user && one.id != except)
+    }
+
     fn shard(&self, stream: &Stream) -> &RwLock<HashMap<Stream, Vec<Reader>>> {
         &self.shards[self.hasher.hash_one(stream) as usize % SHARDS]
     }
@@ -201,6 +221,14 @@ impl Publish for Hub {
         let last_seen = if self.last_seen.is_empty() { None } else { self.last_seen.get(user) };
         Presence { online: false, last_seen }
     }
+
+    fn knock(&self, stream: &Stream, user: &UserId) {
+        let knock = Arc::new(Encoded::knock(stream));
+        let shard = self.shard(stream).read().unwrap_or_else(PoisonError::into_inner);
+        for reader in shard.get(stream).into_iter().flatten().filter(|one| one.user == *user) {
+            reader.buffer.offer(&knock);
+        }
+    }
 }
 
 impl Seat {
@@ -212,12 +240,19 @@ impl Seat {
         let id = hub.readers.fetch_add(1, Ordering::Relaxed);
         let own = streams.contains(&Stream::User(self.user.clone()));
         for stream in &streams {
-            let reader = Reader { id, buffer: buffer.clone(), own };
+            let reader = Reader { id, user: self.user.clone(), buffer: buffer.clone(), own };
             let mut shard = hub.shard(stream).write().unwrap_or_else(PoisonError::into_inner);
             shard.entry(stream.clone()).or_default().push(reader);
         }
         hub.attached.fetch_add(1, Ordering::SeqCst);
         (Attached { seat: self, streams, id, own }, waiting)
+    }
+}
+
+impl Attached {
+    /// Tells this connection from the others of its streams.
+    pub fn id(&self) -> u64 {
+        self.id
     }
 }
 

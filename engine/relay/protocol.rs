@@ -4,6 +4,7 @@ use axum::extract::ws::Utf8Bytes;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use uuid::Uuid;
 
 use crate::model::{Category, Frame, FrameBody, RunId, Stream, TopicName};
 
@@ -11,9 +12,12 @@ use crate::model::{Category, Frame, FrameBody, RunId, Stream, TopicName};
 #[derive(Debug)]
 pub struct Encoded {
     pub stream: Stream,
-    pub seq: u64,
+    /// `None`: it is told to those who are there, and kept nowhere.
+    pub seq: Option<u64>,
     /// Of a `new_notification`: what `subscribe` narrows by.
     pub category: Option<Category>,
+    /// Of a `chat_message`: its sender knows it again.
+    pub said: Option<Uuid>,
     pub text: Utf8Bytes,
 }
 
@@ -42,6 +46,23 @@ pub enum Request {
     },
     Authenticate {
         token: String,
+    },
+    /// To the room.
+    Send {
+        message: String,
+    },
+    Typing {
+        on: bool,
+    },
+    /// Up to there.
+    Read {
+        seq: u64,
+    },
+    History {
+        #[serde(default)]
+        before: Option<u64>,
+        #[serde(default)]
+        limit: Option<usize>,
     },
 }
 
@@ -77,13 +98,36 @@ impl Encoded {
             FrameBody::NewNotification { notification_type, .. } => Some(notification_type.clone()),
             _ => None,
         };
-        Some(Self { stream: frame.stream.clone(), seq: frame.seq, category, text: text.into() })
+        let said = match &*frame.body {
+            FrameBody::Published { name, data } if name == "chat_message" => {
+                data["id"].as_str().and_then(|id| id.parse().ok())
+            }
+            _ => None,
+        };
+        let (stream, seq) = (frame.stream.clone(), Some(frame.seq));
+        Some(Self { stream, seq, category, said, text: text.into() })
+    }
+
+    /// No frame for the client: its connection asks whether it may still be there.
+    pub fn knock(stream: &Stream) -> Self {
+        let (seq, text) = (None, Utf8Bytes::default());
+        Self { stream: stream.clone(), seq, category: None, said: None, text }
+    }
+
+    pub fn is_knock(&self) -> bool {
+        self.text.is_empty()
     }
 
     /// The same for a narrowed connection: with the `seq` that was sent before on it.
     pub fn after(&self, prev: u64) -> Utf8Bytes {
         let whole = self.text.as_str();
         format!("{},\"prev\":{prev}}}", &whole[..whole.len() - 1]).into()
+    }
+
+    /// The same for the connection that said it.
+    pub fn answering(&self, reference: &Value) -> Utf8Bytes {
+        let whole = self.text.as_str();
+        format!("{},\"ref\":{reference}}}", &whole[..whole.len() - 1]).into()
     }
 
     /// The same for a connection to several topics: with its own, whose `seq` it has.

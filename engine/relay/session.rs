@@ -3,6 +3,7 @@
 mod answer;
 mod catch_up;
 mod patience;
+mod talk;
 mod wire;
 
 use std::pin::Pin;
@@ -22,6 +23,7 @@ use crate::model::{Category, Stream};
 use crate::store::StoreError;
 use crate::telemetry::{ConnectionClosed, ConnectionOpened, StoreFailed};
 use patience::Patience;
+use talk::Said;
 use wire::Wire;
 
 /// Frames written before the socket is flushed.
@@ -41,6 +43,8 @@ pub enum End {
     /// Too many frames that were not taken.
     Abuse,
     TooLarge,
+    /// Whom the place is not open to any more.
+    Outside,
     Expired,
     /// The store could not answer at the beginning.
     Failed,
@@ -50,8 +54,8 @@ pub enum End {
 /// What a connection knows of itself.
 pub struct Session {
     relay: Arc<Relay>,
-    /// Leaves the stream, and the seat, when it is dropped.
-    _attached: Attached,
+    /// Leaves the streams, and the seat, when it is dropped.
+    attached: Attached,
     waiting: Waiting,
     place: Place,
     /// Who is connected.
@@ -65,6 +69,8 @@ pub struct Session {
     ping_at: Timestamp,
     /// The client was told that its token expired.
     warned: bool,
+    /// Messages of ours whose frames are still to come.
+    said: Vec<Said>,
 }
 
 /// How far a connection has read one of its streams.
@@ -87,7 +93,7 @@ impl Session {
         let ping_at = relay.clock.after(relay.limits.ping_interval.0);
         Self {
             relay,
-            _attached: attached,
+            attached,
             waiting,
             place,
             claims,
@@ -97,6 +103,7 @@ impl Session {
             heard_at: now,
             ping_at,
             warned: false,
+            said: Vec::new(),
         }
     }
 
@@ -122,6 +129,20 @@ impl Session {
         let last_sync = self.relay.clock.now();
         let status = Status { unread_count, last_sync, epoch: &self.relay.epoch, seq, topics };
         Ok(status.encode())
+    }
+
+    /// Tells a room where members speak that one of them has come, or gone with the last of their
+    /// connections.
+    fn appear(&self, on: bool) {
+        let Place::Room { name, publish: true, .. } = &self.place else { return };
+        let (stream, user) = (Stream::Room(name.clone()), &self.claims.sub);
+        let hub = &self.relay.hub;
+        if hub.is_there(&stream, user, self.attached.id()) {
+            return;
+        }
+        let data = serde_json::json!({ "room": name, "user_id": user.to_json(), "on": on });
+        let text = serde_json::json!({ "type": "presence", "data": data }).to_string();
+        hub.whisper(&stream, text.into(), self.attached.id());
     }
 
     /// The next moment at which something is to be done about time.
@@ -168,6 +189,7 @@ pub async fn run(mut session: Session, socket: WebSocket) {
         Err(end) => end,
     };
     wire.close(end).await;
+    session.appear(false);
     // Now, not before: a socket that is still open counts, and a restart waits for the farewells.
     drop(session);
     ConnectionClosed { reason: end.word(), code: end.code() }.emit();
@@ -177,6 +199,7 @@ async fn serve(session: &mut Session, wire: &mut Wire) -> Result<std::convert::I
     let relay = session.relay.clone();
     let status = session.status().await.map_err(failed)?;
     wire.send(Message::Text(status)).await?;
+    session.appear(true);
     let overflowed = session.waiting.overflowed().clone();
     let closed = relay.hub.closed();
     tokio::pin!(closed);
@@ -242,12 +265,14 @@ impl Session {
         let Some(reading) = self.reading.iter_mut().find(|one| one.stream == frame.stream) else {
             return Ok(());
         };
-        let text = match (several, narrowed) {
-            (true, _) => frame.of_topic(),
-            (false, true) => frame.after(reading.last),
-            (false, false) => frame.text.clone(),
+        let own = self.said.iter().position(|said| Some(said.id) == frame.said);
+        let text = match own.map(|place| self.said.swap_remove(place)) {
+            Some(said) => frame.answering(&said.reference),
+            None if several => frame.of_topic(),
+            None if narrowed => frame.after(reading.last),
+            None => frame.text.clone(),
         };
-        reading.last = frame.seq;
+        reading.last = frame.seq.unwrap_or(reading.last);
         wire.feed(Message::Text(text)).await
     }
 
@@ -272,7 +297,7 @@ impl End {
             Self::Left => 1000,
             Self::Slow => 4008,
             Self::Idle => 1001,
-            Self::Abuse => 1008,
+            Self::Abuse | Self::Outside => 1008,
             Self::TooLarge => 1009,
             Self::Expired => 4401,
             Self::Failed => 1011,
@@ -288,6 +313,7 @@ impl End {
             Self::Idle => "idle",
             Self::Abuse => "abuse",
             Self::TooLarge => "too_large",
+            Self::Outside => "outside",
             Self::Expired => "expired",
             Self::Failed => "failed",
             Self::Closing => "closing",
@@ -302,6 +328,7 @@ impl End {
             Self::Idle => "idle",
             Self::Abuse => "too many frames that were not taken",
             Self::TooLarge => "frame too large",
+            Self::Outside => "this is not open to you any more",
             Self::Expired => "token expired",
             Self::Failed => "the store cannot answer now",
             Self::Closing => "restarting",

@@ -3,7 +3,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{Replay, Result};
-use crate::model::{Frame, FrameBody, Once, RoomName, Stream, UserId};
+use crate::model::{Frame, FrameBody, Once, Stream};
 
 /// Frames kept of a topic's or a room's stream, the newest; and how long, in seconds.
 pub const KEPT_FRAMES: u64 = 1_000;
@@ -29,16 +29,4 @@ pub trait Frames {
 
     /// Keeps a result under a name, unless there is one: answers the one that is kept.
     async fn keep(&self, once: &Once, result: Value) -> Result<Value>;
-}
-
-/// Who belongs to which room.
-#[async_trait]
-pub trait Rooms {
-    /// `true` if it is new. The user need not be known yet.
-    async fn join(&self, room: &RoomName, user: &UserId) -> Result<bool>;
-
-    /// `true` if it was a member.
-    async fn leave(&self, room: &RoomName, user: &UserId) -> Result<bool>;
-
-    async fn is_member(&self, room: &RoomName, user: &UserId) -> Result<bool>;
 }

@@ -13,6 +13,7 @@ mod key;
 mod message;
 mod plan;
 mod queue;
+mod room;
 mod stream;
 mod user;
 mod wait;
@@ -31,6 +32,7 @@ use crate::model::{
 };
 use frame::Kept;
 use job::Jobs;
+use room::Room;
 use stream::UserStream;
 use wait::WaitRow;
 
@@ -66,7 +68,7 @@ struct State {
 
     waits: BTreeMap<RunId, WaitRow>,
     kept: HashMap<Stream, Kept>,
-    rooms: BTreeMap<RoomName, BTreeSet<UserId>>,
+    rooms: BTreeMap<RoomName, Room>,
     once: BTreeMap<Once, serde_json::Value>,
 }
 

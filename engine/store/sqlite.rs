@@ -15,6 +15,7 @@ mod people;
 mod plan;
 mod queue;
 mod recover;
+mod rooms;
 mod rows;
 mod streams;
 mod topics;

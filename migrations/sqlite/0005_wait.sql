@@ -48,6 +48,8 @@ CREATE TABLE stream_frame (
 CREATE TABLE member (
   room TEXT NOT NULL,
   user TEXT NOT NULL,
+  -- How far the member has read the room's stream.
+  read_seq INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY (room, user)
 ) WITHOUT ROWID;
 CREATE INDEX member_user ON member (user);
@@ -61,3 +63,16 @@ CREATE TABLE once (
   result   TEXT    NOT NULL,
   PRIMARY KEY (event, workflow, step, item)
 ) WITHOUT ROWID;
+
+-- What members said in rooms that keep it, at its place in the room's stream.
+CREATE TABLE saying (
+  room     TEXT    NOT NULL,
+  seq      INTEGER NOT NULL,
+  id       BLOB    NOT NULL,
+  user     TEXT    NOT NULL,
+  username TEXT    NOT NULL,
+  message  TEXT    NOT NULL,
+  at       INTEGER NOT NULL,
+  PRIMARY KEY (room, seq)
+) WITHOUT ROWID;
+CREATE INDEX saying_user ON saying (user);

@@ -11,6 +11,7 @@ mod key;
 mod message;
 mod planned;
 mod recover;
+mod room;
 mod scene;
 mod settle;
 mod stream;
@@ -120,6 +121,11 @@ macro_rules! exercise {
                 a_publication_is_written_with_its_plan_once
                 the_first_result_is_kept
                 members_join_and_leave
+            );
+            exercise!(@ $make, room:
+                what_is_said_is_numbered_and_kept
+                reading_goes_forward_and_is_a_members
+                an_erased_person_is_in_no_room
             );
             exercise!(@ $make, wait:
                 an_awaited_event_falls_due

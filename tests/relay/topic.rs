@@ -141,7 +141,10 @@ async fn a_room_is_heard_by_its_members() {
     assert_eq!(client.next().await, json!({"type": "again", "data": {}, "seq": 2}));
 
     assert_eq!(server.machine("DELETE", member).send().await.expect("it answers").status(), 204);
+    assert_eq!(client.closed().await, Some(1008), "who is no member hears no more");
     assert_eq!(refused(request(&server, path, &token)).await.0, 403);
+    assert_eq!(watching.next().await["type"], "again");
+    watching.settle().await;
     // Where members speak, an admin is no member.
     assert_eq!(refused(request(&server, "/ws/talk/blue/", &admin)).await.0, 403);
 }

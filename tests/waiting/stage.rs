@@ -31,7 +31,6 @@ pub struct Stage {
     pub pipeline: Arc<Pipeline>,
     pub store: Arc<dyn Store>,
     pub clock: Clock,
-    pub hub: Arc<Hub>,
     capture: Capture,
     /// Each claimed job is lost once with its worker, and then done twice.
     pub rough: bool,
@@ -97,17 +96,11 @@ impl Stage {
         let dispatch = Dispatch::new(installed, None, clock.clone(), Duration::from_secs(30));
         let hub = Arc::new(Hub::new(&config::Relay::default(), clock.clone()));
         let rules = Rules { retry: Vec::new(), strict_events: false };
-        let pipeline = Pipeline::new(
-            clock.clone(),
-            store.clone(),
-            catalog.clone(),
-            dispatch,
-            hub.clone(),
-            rules,
-        );
+        let pipeline =
+            Pipeline::new(clock.clone(), store.clone(), catalog.clone(), dispatch, hub, rules);
         let pipeline = Arc::new(finish(pipeline));
         pipeline.use_catalog(catalog).await.expect("the files are stored");
-        Self { pipeline, store, clock, hub, capture, rough, _folder: folder }
+        Self { pipeline, store, clock, capture, rough, _folder: folder }
     }
 
     /// Users with an address for every channel, by e-mail and phone.

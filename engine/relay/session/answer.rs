@@ -4,7 +4,7 @@ use axum::extract::ws::{Message, Utf8Bytes};
 use serde_json::Value;
 
 use super::wire::Received;
-use super::{End, Session, Wire, catch_up};
+use super::{End, Session, Wire, catch_up, talk};
 use crate::channel::Publish;
 use crate::model::{Category, FrameBody, RunId, Stream, TopicName, UserId};
 use crate::relay::protocol::{Complaint, Request, authenticated, pong, unchanged};
@@ -61,6 +61,12 @@ async fn fulfil(
         }
         Request::Subscribe { notification_types } => subscribe(session, notification_types),
         Request::Authenticate { token } => authenticate(session, &token).await,
+        Request::Send { message } => talk::send(session, message, reference).await,
+        Request::Typing { on } => talk::typing(session, on),
+        Request::Read { seq } => talk::read(session, seq).await,
+        Request::History { before, limit } => {
+            talk::history(session, before, limit, reference).await
+        }
     };
     match done {
         Ok(None) => Ok(()),
@@ -160,7 +166,7 @@ fn meant(session: &Session, topic: Option<&TopicName>) -> Result<usize, Complain
     })
 }
 
-fn unavailable(error: StoreError) -> Complaint {
+pub(super) fn unavailable(error: StoreError) -> Complaint {
     StoreFailed { stage: "relay", error: &error }.emit();
     Complaint { code: "UNAVAILABLE", message: "the store cannot answer now".into() }
 }

@@ -15,11 +15,16 @@ pub async fn live(session: &mut Session, wire: &mut Wire, frame: &Encoded) -> Re
     let Some(place) = session.reading.iter().position(|one| one.stream == frame.stream) else {
         return Ok(());
     };
+    if frame.is_knock() {
+        let admitted = session.place.admits(&session.relay, &session.claims).await;
+        return if admitted.map_err(failed)? { Ok(()) } else { Err(End::Outside) };
+    }
+    let Some(seq) = frame.seq else { return session.put(wire, frame).await };
     let position = &mut session.reading[place].position;
-    match position.live(frame.seq) {
+    match position.live(seq) {
         Live::Skip => Ok(()),
         Live::Send => {
-            position.pass(frame.seq);
+            position.pass(seq);
             session.put(wire, frame).await
         }
         Live::Gap => {

@@ -6,15 +6,15 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::{MemoryStore, State};
-use crate::model::{Frame, FrameBody, Once, Publication, RoomName, Stream, UserId};
+use crate::model::{Frame, FrameBody, Once, Publication, Stream};
 use crate::store::frame::{KEPT_FRAMES, KEPT_SECONDS};
-use crate::store::{Frames, Replay, Result, Rooms};
+use crate::store::{Frames, Replay, Result};
 
 /// A topic's or a room's stream.
 #[derive(Default)]
 pub(super) struct Kept {
-    head: u64,
-    frames: BTreeMap<u64, (Timestamp, Arc<FrameBody>)>,
+    pub head: u64,
+    pub frames: BTreeMap<u64, (Timestamp, Arc<FrameBody>)>,
 }
 
 #[async_trait]
@@ -56,22 +56,6 @@ impl Frames for MemoryStore {
     }
 }
 
-#[async_trait]
-impl Rooms for MemoryStore {
-    async fn join(&self, room: &RoomName, user: &UserId) -> Result<bool> {
-        Ok(self.state().rooms.entry(room.clone()).or_default().insert(user.clone()))
-    }
-
-    async fn leave(&self, room: &RoomName, user: &UserId) -> Result<bool> {
-        let mut state = self.state();
-        Ok(state.rooms.get_mut(room).is_some_and(|members| members.remove(user)))
-    }
-
-    async fn is_member(&self, room: &RoomName, user: &UserId) -> Result<bool> {
-        Ok(self.state().rooms.get(room).is_some_and(|members| members.contains(user)))
-    }
-}
-
 impl State {
     /// `None`: it was published before, under its name.
     pub(super) fn publish_once(&mut self, publication: Publication) -> Option<Frame> {
@@ -87,7 +71,7 @@ impl State {
         Some(self.push(&stream, body, now))
     }
 
-    fn push(&mut self, stream: &Stream, body: FrameBody, now: Timestamp) -> Frame {
+    pub(super) fn push(&mut self, stream: &Stream, body: FrameBody, now: Timestamp) -> Frame {
         if let Stream::User(user) = stream {
             return self.streams.entry(user.clone()).or_default().push(user, body);
         }

@@ -20,6 +20,14 @@ pub(super) async fn everywhere(
     let entries = change(connection, "DELETE FROM inbox WHERE user = ?1", user).await?;
     change(connection, "DELETE FROM frame WHERE user = ?1", user).await?;
     change(connection, "DELETE FROM member WHERE user = ?1", user).await?;
+    change(connection, "DELETE FROM saying WHERE user = ?1", user).await?;
+    change(
+        connection,
+        "DELETE FROM stream_frame WHERE stream LIKE 'room:%' AND json_extract(body, '$.type') = 'chat_message'
+         AND CAST(json_extract(body, '$.data.user_id') AS TEXT) = ?1",
+        user,
+    )
+    .await?;
     // The data of events that concerned nobody else; others still need theirs.
     change(
         connection,

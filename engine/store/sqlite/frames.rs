@@ -10,9 +10,9 @@ use sqlx::SqliteConnection;
 use super::decode::{millis, shared};
 use super::streams::Streams;
 use super::{SqliteStore, decode, inbox};
-use crate::model::{Decision, Frame, FrameBody, Once, Publication, RoomName, Stream, UserId};
+use crate::model::{Decision, Frame, FrameBody, Once, Publication, Stream};
 use crate::store::frame::{KEPT_FRAMES, KEPT_SECONDS};
-use crate::store::{Frames, Inbox, Replay, Result, Rooms, StoreError};
+use crate::store::{Frames, Inbox, Replay, Result, StoreError};
 
 /// How many frames are published before those past their time are cleared away.
 const CLEARED_EVERY: u64 = 64;
@@ -111,38 +111,6 @@ impl Frames for SqliteStore {
     }
 }
 
-#[async_trait]
-impl Rooms for SqliteStore {
-    async fn join(&self, room: &RoomName, user: &UserId) -> Result<bool> {
-        self.admit(room, user, "INSERT OR IGNORE INTO member (room, user) VALUES (?, ?)").await
-    }
-
-    async fn leave(&self, room: &RoomName, user: &UserId) -> Result<bool> {
-        self.admit(room, user, "DELETE FROM member WHERE room = ? AND user = ?").await
-    }
-
-    async fn is_member(&self, room: &RoomName, user: &UserId) -> Result<bool> {
-        let found =
-            sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM member WHERE room = ? AND user = ?)");
-        Ok(found.bind(room.as_str()).bind(user.as_str()).fetch_one(&self.readers).await?)
-    }
-}
-
-impl SqliteStore {
-    async fn admit(&self, room: &RoomName, user: &UserId, sql: &'static str) -> Result<bool> {
-        let (room, user) = (room.0.clone(), user.0.clone());
-        self.writer
-            .other(move |connection| {
-                let (room, user) = (room.clone(), user.clone());
-                Box::pin(async move {
-                    let done = sqlx::query(sql).bind(room).bind(user).execute(connection).await?;
-                    Ok(done.rows_affected() > 0)
-                })
-            })
-            .await
-    }
-}
-
 /// Publishes what is not published yet under its name; answers the frames, each with the record
 /// that is to be written.
 pub(super) async fn publish<'p>(
@@ -191,7 +159,7 @@ async fn publish_one<'p>(
     Ok(Some((Frame { stream: stream.clone(), seq, body }, decision)))
 }
 
-async fn next(connection: &mut SqliteConnection, stream: &Stream) -> sqlx::Result<u64> {
+pub(super) async fn next(connection: &mut SqliteConnection, stream: &Stream) -> sqlx::Result<u64> {
     let head: i64 = sqlx::query_scalar(
         "INSERT INTO stream (name, head) VALUES (?, 1)
          ON CONFLICT DO UPDATE SET head = head + 1 RETURNING head",
@@ -202,7 +170,7 @@ async fn next(connection: &mut SqliteConnection, stream: &Stream) -> sqlx::Resul
     Ok(head.unsigned_abs())
 }
 
-async fn write_frame(
+pub(super) async fn write_frame(
     connection: &mut SqliteConnection,
     stream: &Stream,
     seq: u64,
