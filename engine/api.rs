@@ -24,6 +24,7 @@ mod path;
 mod problem;
 mod query;
 mod runs;
+mod rooms;
 mod topics;
 mod turn;
 mod users;
@@ -126,6 +127,9 @@ fn service() -> Router<Arc<State>> {
         .route("/v1/messages/{id}/cancel", post(messages::cancel))
         .route("/v1/runs/cancel", post(runs::cancel))
         .route("/v1/calendar", get(runs::calendar))
+        .route("/v1/relay/publish", post(rooms::relay))
+        .route("/v1/rooms/{room}/members/{user}", put(rooms::join).delete(rooms::leave))
+        .route("/v1/rooms/{room}/messages", post(rooms::tell))
         .route("/v1/workflows", get(catalog::workflows))
         .route("/v1/workflows/reload", post(catalog::reload))
         .route("/v1/channels", get(catalog::channels))

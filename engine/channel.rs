@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::model::{Frame, Parcel, Presence, UserId};
+use crate::model::{Frame, Parcel, Presence, Stream, UserId};
 
 /// One provider of one channel, ready to send. Made at start, shared by all sends.
 #[async_trait]
@@ -119,6 +119,10 @@ pub trait Publish: Send + Sync {
     fn publish(&self, frames: &[Frame]);
 
     fn presence(&self, user: &UserId) -> Presence;
+
+    /// Whether `user` may hear a stream may have changed: their connections to it are asked, and
+    /// closed where they may not.
+    fn knock(&self, stream: &Stream, user: &UserId);
 }
 
 /// Nobody is connected: for roles without a relay, `simulate`, and tests of what lies below.
@@ -130,6 +134,8 @@ impl Publish for Unheard {
     fn presence(&self, _user: &UserId) -> Presence {
         Presence::default()
     }
+
+    fn knock(&self, _stream: &Stream, _user: &UserId) {}
 }
 
 impl Traits {

@@ -9,6 +9,7 @@
 mod address;
 mod client;
 mod error;
+mod fetch;
 mod grant;
 mod resolver;
 pub mod smtp;
@@ -19,6 +20,7 @@ use std::time::Duration;
 pub use address::{AllowPrivate, BadRange, is_private};
 pub use client::{Reply, Request};
 pub use error::{EgressError, Refusal, SetupError};
+pub use fetch::{Ask, Fetch, Fetched, MAX_FETCHED_BYTES, Unreachable};
 pub use grant::{Grants, HostRule, Target};
 pub use reqwest::Method;
 pub use reqwest::header::{HeaderMap, HeaderName, HeaderValue};

@@ -12,9 +12,13 @@ mod event;
 mod id;
 mod inbox;
 mod message;
+mod pattern;
+mod publication;
 mod run;
+mod saying;
 mod span;
 mod user;
+mod wait;
 
 pub use address::{Content, Parcel};
 pub use code::{CODES, Code, GATES, Gate, Stage};
@@ -23,11 +27,15 @@ pub use decision::{Decision, Verdict};
 pub use device::{BadToken, Bounce, Device, DeviceId, DeviceToken, DeviceType, Registration};
 pub use event::{Event, EventStatus};
 pub use id::{
-    AttemptNumber, Category, ChannelName, EventId, Fence, MessageId, ProviderName, RunId, StepPath,
-    TopicName, UserId, Version, WorkflowName,
+    AttemptNumber, Category, ChannelName, EventId, Fence, MessageId, ProviderName, RoomName, RunId,
+    StepPath, TopicName, UserId, Version, WorkflowName,
 };
 pub use inbox::{Entry, Frame, FrameBody, Stream};
 pub use message::{Attempt, AttemptOutcome, Message, MessageStatus, Planned, Priority};
+pub use pattern::Pattern;
+pub use publication::{Once, Publication};
 pub use run::{Run, RunStatus};
+pub use saying::Saying;
 pub use span::{BadSpan, Span};
 pub use user::{Limits, Person, Preferences, Presence, QuietHours, Recipient, Row, Switch, User};
+pub use wait::{Awaited, Match, Reached, Wait};

@@ -16,7 +16,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use jiff::tz::TimeZone;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -121,7 +120,7 @@ impl Node {
         let store = seal::store(&config, &environment, &clock).await?;
         let shared: Arc<dyn Store> = Arc::new(store.clone());
 
-        let Outlets { dispatch, view, capture } =
+        let Outlets { dispatch, egress, view, capture } =
             outlets(&config, &environment, (&cache, compiler), &clock, dev).await?;
 
         let (catalog, problems) = catalog(&config, &view, store.has_key(), dev)?;
@@ -131,14 +130,15 @@ impl Node {
         let hub = Arc::new(Hub::new(&config.relay, clock.clone()));
         let rules = Rules::of(&config);
         let gates = rules.gates.clone();
-        let pipeline = Arc::new(Pipeline::new(
+        let pipeline = Pipeline::new(
             clock.clone(),
             shared.clone(),
             catalog.clone(),
             dispatch,
             hub.clone(),
             rules,
-        ));
+        );
+        let pipeline = Arc::new(pipeline.fetching(Arc::new(egress)));
         pipeline.use_catalog(catalog).await?;
         view.follow(&pipeline, store.has_key());
         let recovered = pipeline.recover(true).await?;
@@ -156,6 +156,10 @@ impl Node {
             limits: config.relay.clone(),
             server: config.server.clone(),
             epoch: store.epoch(),
+            catalog: {
+                let pipeline = pipeline.clone();
+                Box::new(move || pipeline.catalog())
+            },
         };
         let parts = api::Parts {
             store: shared,
@@ -228,6 +232,7 @@ impl Node {
 /// The ways out of a node, as configured.
 struct Outlets {
     dispatch: Dispatch,
+    egress: Egress,
     view: Arc<View>,
     /// `dev` only: what goes to the outbox instead of out.
     capture: Capture,
@@ -243,7 +248,7 @@ async fn outlets(
     let egress = Egress::new(&policy(config)?).map_err(|e| StartError::Egress(e.to_string()))?;
     let timeout = config.engine.attempt_timeout.0;
     let limits = wasm::Limits { wall: timeout, ..Default::default() };
-    let host = wasm::Host::new(cache, clock.clone(), egress, limits, compiler);
+    let host = wasm::Host::new(cache, clock.clone(), egress.clone(), limits, compiler);
     let host = host.map_err(StartError::Plugin)?;
     let (mut installed, about) = channels::install(config, environment, &host).await?;
     let capture = Capture::default();
@@ -253,7 +258,7 @@ async fn outlets(
     }
     let view = View::new(&installed, about, config.engine.root.clone());
     let dispatch = Dispatch::new(installed, fallback, clock.clone(), timeout);
-    Ok(Outlets { dispatch, view, capture })
+    Ok(Outlets { dispatch, egress, view, capture })
 }
 
 /// The set of files in force at the start, and what is wrong with them. In `dev` a set with errors

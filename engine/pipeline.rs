@@ -14,14 +14,17 @@
 mod answer;
 mod attempt;
 mod calendar;
+mod awaited;
 mod expansion;
 mod facts;
+mod fetch;
 mod inbox;
 mod stops;
 mod reach;
 mod past;
 mod wake;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -33,13 +36,14 @@ use crate::check::Catalog;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::dispatch::{Dispatch, Dispatched};
+use crate::egress::Fetch;
 use crate::gate::{self, Answer as GateAnswer, Facts};
 use crate::ingest::{self, Incoming, Refusal};
 use crate::model::{
     Decision, Event, Frame, Planned, ProviderName, Recipient, Run, RunStatus, Span, Verdict,
     Version,
 };
-use crate::plan::{self, Asked, Surroundings};
+use crate::plan::{self, Asked, Question, Surroundings};
 use crate::render::{self, Rendered};
 use crate::store::{
     Acceptance, Accepted, CalendarQuery, Departed, Departure, DueMessage, DueRun, Held, Plan,
@@ -47,6 +51,7 @@ use crate::store::{
 };
 use crate::workflow::Workflow;
 use attempt::Ended;
+use fetch::Fetcher;
 use past::Ground;
 
 pub use calendar::Foreseen;
@@ -81,6 +86,9 @@ pub struct Pipeline {
     publish: Arc<dyn Publish>,
     wake: Arc<Wake>,
     rules: Rules,
+    fetcher: Fetcher,
+    /// A run was made to wait, since the start.
+    waits: AtomicBool,
 }
 
 /// Whom a run tells of what.
@@ -150,7 +158,7 @@ impl Accept for Pipeline {
                 Err(refusal) => Some(Err(refusal)),
                 Ok((event, body_hash)) => {
                     let plan = plans.next().unwrap_or_default();
-                    acceptances.push(Acceptance { event, body_hash, plan });
+                    acceptances.push(Acceptance { event, body_hash, plan, emitter: None });
                     None
                 }
             });
@@ -187,7 +195,15 @@ impl Pipeline {
             publish,
             wake: Arc::default(),
             rules,
+            fetcher: Fetcher::default(),
+            waits: AtomicBool::new(false),
         }
+    }
+
+    /// Lets `fetch` steps ask; without it, nothing can be fetched.
+    #[must_use]
+    pub fn fetching(self, outlet: Arc<dyn Fetch>) -> Self {
+        Self { fetcher: Fetcher::new(outlet), ..self }
     }
 
     pub fn clock(&self) -> &Clock {
@@ -270,11 +286,16 @@ impl Pipeline {
         if run.status == RunStatus::Failed {
             plan.leaves.push((id, self.clock.now()));
         }
+        let waits = !plan.waits.is_empty();
         let progress = Progress { id, fence, plan, run: Some(run) };
         self.save(|| self.store.advanced(vec![progress.clone()])).await;
         self.wake.tell(QueueName::Events);
         self.wake.tell(QueueName::Runs);
         self.wake.tell(QueueName::Messages);
+        if waits {
+            // What it waits for may be there already.
+            self.wake.tell(QueueName::Runs);
+        }
     }
 
     /// Lets a due message leave, or says why not.
@@ -286,6 +307,11 @@ impl Pipeline {
                 ended.emit(&channel);
                 let settlement = ended.settlement(id, fence);
                 self.save(|| self.store.settle(vec![settlement.clone()])).await;
+                // A run may have waited for it. One that began before this process is seen within
+                // the second in which claimers look by themselves.
+                if self.waits.load(Ordering::Relaxed) {
+                    self.wake.tell(QueueName::Runs);
+                }
             }
             Ok(None) => {}
             Err(error) => {
@@ -428,9 +454,24 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Plans a run's next steps. What goes to an inbox at once is delivered in the same write.
-    /// Answers what the run has to know to go on; unanswered, it stays due.
+    /// Plans a run's next steps. Answers what the run has to know to go on, but for what our own
+    /// files say; unanswered, it stays due.
     fn go_on(
+        &self,
+        told: Told<'_>,
+        run: &mut Run,
+        plan: &mut Plan,
+        mut answer: Option<plan::Answer>,
+    ) -> Option<Asked> {
+        loop {
+            let asked = self.go_once(told, run, plan, answer.take())?;
+            let Question::Written { template, data } = &asked.question else { return Some(asked) };
+            answer = Some(self.written(told, run, template, data));
+        }
+    }
+
+    /// What goes to an inbox at once is delivered in the same write.
+    fn go_once(
         &self,
         told: Told<'_>,
         run: &mut Run,
@@ -446,6 +487,11 @@ impl Pipeline {
         self.emit(run, steps.events, plan);
         plan.joins.extend(steps.joins);
         plan.closes.extend(steps.closes);
+        if !steps.waits.is_empty() {
+            self.waits.store(true, Ordering::Relaxed);
+            plan.waits.extend(steps.waits);
+        }
+        plan.publications.extend(steps.publications);
         if steps.messages.is_empty() {
             return steps.question;
         }

@@ -10,6 +10,7 @@ mod later;
 mod position;
 mod question;
 mod state;
+mod wait;
 
 use jiff::Timestamp;
 
@@ -22,7 +23,8 @@ use crate::workflow::{Step, StepKind, Workflow};
 pub use advance::{Steps, Surroundings, advance};
 pub use audience::{Audience, Paged, Source, audience};
 pub use later::{later, loops};
-pub use question::{Answer, Asked, Question};
+pub use question::{Answer, Asked, Ended, Inquiry, Question, Standing, Unwritten};
+pub use wait::{Waiter, is_met, key_of};
 
 /// Why there is no run, or why a run ends: the record to be written.
 #[derive(Clone, Debug, PartialEq)]
@@ -77,10 +79,11 @@ pub fn begin(
     })
 }
 
-/// The `send` step at `path`.
+/// What the step at `path` says of its messages: a `send`, or a `route`.
 pub fn send_step<'w>(workflow: &'w Workflow, path: &StepPath) -> Option<&'w Send> {
     match &position::find(workflow, path)?.kind {
         StepKind::Send(send) => Some(send),
+        StepKind::Route(route) => Some(&route.send),
         _ => None,
     }
 }

@@ -8,6 +8,7 @@
 mod buffer;
 mod handshake;
 mod hub;
+mod place;
 mod position;
 mod protocol;
 mod session;
@@ -20,6 +21,7 @@ use axum::routing::get;
 pub use hub::Hub;
 
 use crate::auth::Verifier;
+use crate::check::Catalog;
 use crate::clock::Clock;
 use crate::config;
 use crate::store::Store;
@@ -36,6 +38,8 @@ pub struct Relay {
     /// Names the history that `seq` counts in: another one after the store was replaced. The same
     /// across restarts on the same store, so that clients can resume.
     pub epoch: Arc<str>,
+    /// The files in force: they declare routes.
+    pub catalog: Box<dyn Fn() -> Arc<Catalog> + Send + Sync>,
 }
 
 /// The WebSocket routes. Serve them with `into_make_service_with_connect_info::<SocketAddr>()`:
@@ -44,5 +48,6 @@ pub fn router(relay: Arc<Relay>) -> Router {
     Router::new()
         .route("/ws/notifications/{user_id}", get(handshake::inbox))
         .route("/ws/notifications/{user_id}/", get(handshake::inbox))
+        .route("/ws/{*path}", get(handshake::declared))
         .with_state(relay)
 }

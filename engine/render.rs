@@ -20,6 +20,8 @@ use crate::model::{
 };
 use crate::template::{Set, TemplateError};
 
+pub use context::Told;
+
 /// A message as it will leave: content, address, and the leave to send it.
 #[derive(Debug)]
 pub struct Rendered {
@@ -67,6 +69,31 @@ pub fn render(
             Err(RenderError { message: Box::new(permit.planned().message.clone()), reason })
         }
     }
+}
+
+/// What a template's `part` makes of `data`, as JSON: for what is published, which is no message.
+///
+/// # Errors
+/// As [`render`]; or the text that it gives is no JSON.
+pub fn write(
+    told: Told<'_>,
+    (template, part): (&str, &str),
+    data: Value,
+    templates: &Set,
+    now: Timestamp,
+) -> Result<Value, TemplateError> {
+    let mut context = context::context(told, Some(data), now);
+    let content = templates.render(template, part, told.recipient.locale(), &mut context)?;
+    serde_json::from_str(&content.body).map_err(|error| TemplateError {
+        path: format!("templates/{template}/{part}.hbs"),
+        line: 0,
+        column: 0,
+        message: format!(
+            "what it gives is no JSON: line {}, column {}",
+            error.line(),
+            error.column()
+        ),
+    })
 }
 
 impl Rendered {
@@ -148,7 +175,9 @@ fn content(
     let channel = planned.message.channel.as_str();
     match template {
         Some(path) if templates.has(path, channel) => {
-            let mut context = context::context(planned, data, now);
+            let told =
+                Told { event: &planned.event, recipient: &planned.recipient, run: &planned.run };
+            let mut context = context::context(told, data, now);
             templates
                 .render(path, channel, planned.recipient.locale(), &mut context)
                 .map_err(Reason::Template)

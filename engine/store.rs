@@ -17,20 +17,24 @@ mod calendar;
 mod device;
 mod collection;
 mod event;
+mod frame;
 mod inbox;
 mod key;
 mod ledger;
 mod message;
 mod queue;
 mod stop;
+mod room;
 mod user;
+mod wait;
 
 pub use calendar::{Calendar, CalendarQuery, Due, Planned};
+pub use collection::{Collections, MOST_COLLECTED, MOST_ITEM_BYTES};
 pub use device::{DeviceChange, Devices, MOST_DEVICES, Registered};
 pub use event::{
     Acceptance, Accepted, Backlog, EventRecord, Events, SHOWN_RUNS, TOLD_RUNS, Timeline,
 };
-pub use collection::{Collections, MOST_COLLECTED, MOST_ITEM_BYTES};
+pub use frame::Frames;
 pub use inbox::{Inbox, InboxOrder, InboxPage, InboxQuery, Replay};
 pub use key::{ApiKey, Keys};
 pub use ledger::{Asking, Gathered, Ledger, Once, Spend, Spending};
@@ -39,8 +43,10 @@ pub use queue::{
     Claim, Departed, Departure, DueEvent, DueMessage, DueRun, Held, Plan, Progress, Queue,
     QueueName, Recovered, RetryUnknown, Settlement, Unplanned, Unsent,
 };
+pub use room::Rooms;
 pub use stop::{Stop, Stopped, Stops};
 pub use user::{Erased, Topics, Users};
+pub use wait::{AWAITED, Concluded, Waiting, Waits};
 
 use crate::seal::SealError;
 
@@ -58,6 +64,9 @@ pub trait Store:
     + Topics
     + Devices
     + Keys
+    + Waits
+    + Frames
+    + Rooms
     + Send
     + Sync
     + 'static
@@ -77,6 +86,9 @@ impl<T> Store for T where
         + Topics
         + Devices
         + Keys
+        + Waits
+        + Frames
+        + Rooms
         + Send
         + Sync
         + 'static

@@ -4,14 +4,13 @@
 //! [`Set`] finds the workflows of an event. What packs declare beside their workflows
 //! is in [`EventSchemas`] and [`NotificationType`]. Nothing here reads a file: `check` does.
 
-mod cron;
 pub mod case;
+mod cron;
 mod event;
 mod file;
 mod graph;
 mod index;
 pub mod language;
-mod pattern;
 mod patterns;
 mod reader;
 mod recipient;
@@ -28,10 +27,11 @@ pub use event::{EventSchemas, Misfit, read_events};
 pub use file::compile;
 pub use index::Set;
 pub use notification_type::{NotificationType, read_types};
-pub use pattern::Pattern;
 pub use recipient::{RecipientRule, Who};
 pub use route::{Room, Route, read_routes};
 pub use step::{OnError, Step, StepKind};
+
+pub use crate::model::Pattern;
 
 use crate::expression::Expression;
 use crate::model::{Category, ChannelName, Priority, Span, Version, WorkflowName};

@@ -28,3 +28,4 @@ mod telemetry;
 mod tidy;
 mod tokens;
 mod versions;
+mod waiting;

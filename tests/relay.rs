@@ -3,7 +3,9 @@
 mod client;
 mod handshake;
 mod limits;
+mod room;
 mod stream;
+mod topic;
 
 use std::time::Duration;
 

@@ -55,6 +55,8 @@ pub struct Options {
     pub relay: config::Relay,
     /// What holds for users who said nothing.
     pub gates: Arc<nuncio::gate::Defaults>,
+    /// Declares the relay's routes.
+    pub catalog: Arc<nuncio::check::Catalog>,
 }
 
 /// What is loaded: two types, a channel, and switches for what goes wrong.
@@ -97,6 +99,7 @@ impl Server {
             limits: options.relay,
             server: options.server.clone(),
             epoch: store.epoch(),
+            catalog: Box::new(move || options.catalog.clone()),
         };
         let gate = Arc::new(Semaphore::new(GATE as usize));
         let shelf = Arc::new(Shelf::default());
@@ -146,6 +149,13 @@ impl Server {
 
     pub fn token(&self, sub: &str, role: Option<&str>) -> String {
         self.token_for(sub, role, Duration::from_secs(3600))
+    }
+
+    pub fn token_of_orgs(&self, sub: &str, orgs: &[&str]) -> String {
+        let orgs = orgs.iter().map(|org| (*org).into()).collect();
+        let lifetime = Duration::from_secs(3600);
+        let grant = Grant { sub: sub.into(), role: None, orgs, lifetime };
+        auth::mint(&grant, SECRET, &config::Auth::default(), &self.clock).expect("it is signed")
     }
 
     pub fn token_for(&self, sub: &str, role: Option<&str>, lifetime: Duration) -> String {

@@ -7,7 +7,7 @@ use axum::response::{Html, IntoResponse, Response};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{catalog, events, explained, inbox, messages, operate, runs, topics, users};
+use super::{catalog, events, explained, inbox, messages, operate, rooms, runs, topics, users};
 
 /// Everything that is served, but the relay.
 #[derive(OpenApi)]
@@ -19,6 +19,7 @@ use super::{catalog, events, explained, inbox, messages, operate, runs, topics, 
         topics::subscribe, topics::unsubscribe, topics::subscribers,
         messages::list, messages::show, explained::message, messages::retry, messages::cancel,
         runs::cancel, runs::calendar,
+        rooms::relay, rooms::join, rooms::leave, rooms::tell,
         catalog::workflows, catalog::reload, catalog::channels,
         operate::outbox, operate::clear_outbox, operate::live, operate::ready, operate::metrics,
         json, page,

@@ -7,7 +7,7 @@ use super::{Catalog, cycles, expressions, fields};
 use crate::channel::{ContentKind, Traits};
 use crate::diagnostic::{Diagnostic, Source, did_you_mean};
 use crate::model::ChannelName;
-use crate::workflow::step::{Awaited, Cancel, Route, Send, WaitFor};
+use crate::workflow::step::{Awaited, Cancel, PART, Send, WaitFor};
 use crate::workflow::{Step, StepKind, Workflow};
 
 pub(super) fn check(
@@ -30,10 +30,15 @@ pub(super) fn check(
         for step in workflow.all_steps() {
             match &step.kind {
                 StepKind::Send(send) => one.send(send),
-                StepKind::Route(route) => one.route(step, route),
+                StepKind::Route(route) => one.send(&route.send),
                 StepKind::Cancel(cancel) => one.cancelled(step, cancel),
                 StepKind::Emit(emit) => one.event(&emit.event, step.span.start),
                 StepKind::WaitFor(wait) => one.awaited(step, wait),
+                StepKind::Publish(publish) => {
+                    if let Some(send) = publish.as_send() {
+                        one.template(&send, &PART.into(), send.template_span.clone());
+                    }
+                }
                 _ => {}
             }
         }
@@ -140,28 +145,6 @@ impl One<'_, '_> {
         for (channel, span) in &self.workflow.named_channels {
             if !channel.is_in_app() && !self.channels.contains_key(channel) {
                 self.unknown_channel(channel, span.clone());
-            }
-        }
-    }
-
-    fn route(&mut self, step: &Step, route: &Route) {
-        for channel in &route.channels {
-            let span = step.span.clone();
-            if !channel.is_in_app() && !self.channels.contains_key(channel) {
-                self.unknown_channel(channel, span);
-            } else if !self
-                .catalog
-                .templates
-                .has(route.template.as_deref().unwrap_or(""), channel.as_str())
-                && self.channels.get(channel).is_none_or(|one| one.kind != ContentKind::Json)
-            {
-                let message = match &route.template {
-                    Some(name) => format!("there is no template `{name}` with a `{channel}.hbs`"),
-                    None => format!("`{channel}` needs a `template`"),
-                };
-                let problem = Diagnostic::error(&self.source, "template.missing", span, message);
-                let name = route.template.as_deref().unwrap_or_default();
-                self.problems.push(problem.suggest(name, self.catalog.templates.names()));
             }
         }
     }

@@ -5,7 +5,7 @@ use std::error::Error;
 #[error("{message}")]
 pub struct Refusal {
     /// Stable: `egress.url`, `egress.scheme`, `egress.host`, `egress.method`, `egress.private`,
-    /// `egress.header`.
+    /// `egress.header`, `egress.redirects`, `egress.none`.
     pub code: &'static str,
     pub message: String,
 }
@@ -17,6 +17,8 @@ pub enum EgressError {
     Refused(#[from] Refusal),
     #[error("the request is over {limit} bytes")]
     TooLarge { limit: usize },
+    #[error("the answer is over {limit} bytes")]
+    AnswerTooLarge { limit: usize },
     #[error("the host's name could not be resolved")]
     Dns,
     #[error("no connection: {why}")]

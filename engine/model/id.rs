@@ -101,6 +101,8 @@ text_id! {
     ProviderName,
     /// What users subscribe to.
     TopicName,
+    /// Where connected users speak with each other.
+    RoomName,
     /// A workflow file's content hash (SHA-256, hex): a run keeps the version it began with.
     Version,
     /// Where a step stands in its file: indices from 0, nested ones after a dot (`2.0.1`).

@@ -27,11 +27,23 @@ pub struct Entry {
     pub public_title: Option<String>,
 }
 
-/// A relay stream: a user's inbox, or a topic's.
+/// A relay stream: a user's inbox, a topic's or a room's.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Stream {
     User(UserId),
     Topic(super::TopicName),
+    Room(super::RoomName),
+}
+
+impl Stream {
+    /// `topic:news`: unique over all streams.
+    pub fn name(&self) -> String {
+        match self {
+            Self::User(user) => format!("user:{user}"),
+            Self::Topic(topic) => format!("topic:{topic}"),
+            Self::Room(room) => format!("room:{room}"),
+        }
+    }
 }
 
 /// What goes to the connections of a stream, encoded once for all of them.
@@ -66,7 +78,7 @@ pub enum FrameBody {
         #[serde(skip_serializing_if = "Option::is_none")]
         notification_type: Option<Category>,
     },
-    /// A topic's message: the name and the data are the publisher's.
+    /// A message to a stream: the name and the data are the publisher's.
     #[serde(untagged)]
     Published {
         #[serde(rename = "type")]

@@ -38,6 +38,7 @@ impl Pipeline {
             event: &record.event,
             recipient: &recipient,
             clock: &self.clock,
+            time_zone: &self.rules.time_zone,
         };
         Ok(plan::later(around, run))
     }

@@ -14,7 +14,7 @@ use super::{MOST_CLAIMS, Pipeline, Told};
 use crate::check::Catalog;
 use crate::model::{Decision, Event, Recipient, Run, UserId, Verdict, WorkflowName};
 use crate::plan::{self, Audience, Paged, Source};
-use crate::store::{DueEvent, Plan, Progress, QueueName, Result};
+use crate::store::{AWAITED, DueEvent, Plan, Progress, QueueName, Result};
 use crate::workflow::Workflow;
 
 /// Recipients of one write.
@@ -93,8 +93,7 @@ impl Pipeline {
                 Decision::of_event(&event, now, Verdict::Fail, "attempts.exhausted", reason);
             Ok(Plan { decisions: vec![decision], ..Plan::default() })
         } else {
-            let cursor = cursor.and_then(|text| serde_json::from_str(&text).ok());
-            self.page(&event, cursor.unwrap_or_default(), &stopped).await
+            self.next_page(&event, cursor.as_deref().unwrap_or_default(), &stopped).await
         };
         match plan {
             Ok(plan) => {
@@ -106,6 +105,24 @@ impl Pipeline {
             }
             Err(error) => tracing::warn!(%error, event = %id, "an event could not be planned yet"),
         }
+    }
+
+    /// The event's runs, page by page; then the runs that waited for it.
+    async fn next_page(
+        &self,
+        event: &Arc<Event>,
+        cursor: &str,
+        stopped: &[WorkflowName],
+    ) -> Result<Plan> {
+        if let Some(after) = cursor.strip_prefix(AWAITED) {
+            return self.end_waits(event, after.trim().parse().ok()).await;
+        }
+        let cursor = serde_json::from_str(cursor).unwrap_or_default();
+        let mut plan = self.page(event, cursor, stopped).await?;
+        if plan.more.is_none() && self.store.is_awaited(event).await? {
+            plan.more = Some((self.clock.now(), AWAITED.to_owned()));
+        }
+        Ok(plan)
     }
 
     /// One write's worth of runs, from `cursor` on.

@@ -10,7 +10,7 @@ use super::Pipeline;
 use crate::channel::Traits;
 use crate::diagnostic::Source;
 use crate::expression::{ExpressionError, Scope};
-use crate::model::{ChannelName, Person, Planned, Recipient, Run, UserId};
+use crate::model::{ChannelName, Person, Planned, Recipient, Run, UserId, Version, WorkflowName};
 use crate::store::{Result, StoreError};
 use crate::workflow::step::Send;
 use crate::workflow::{self, Workflow};
@@ -38,29 +38,37 @@ pub(super) fn data(
 impl Pipeline {
     /// The workflow in the version that the run began with.
     pub(super) async fn workflow(&self, run: &Run) -> Result<Arc<Workflow>> {
+        self.version(&run.workflow, &run.version).await
+    }
+
+    pub(super) async fn version(
+        &self,
+        name: &WorkflowName,
+        version: &Version,
+    ) -> Result<Arc<Workflow>> {
         let catalog = self.catalog();
-        if let Some(current) = catalog.workflows.get(run.workflow.as_str())
-            && current.version == run.version
+        if let Some(current) = catalog.workflows.get(name.as_str())
+            && current.version == *version
         {
             return Ok(current.clone());
         }
-        if let Some(older) = self.older.get(&run.version) {
+        if let Some(older) = self.older.get(version) {
             return Ok(older);
         }
         let unreadable = |why: String| StoreError::Unreadable {
             noun: "workflow version",
-            id: run.version.to_string(),
+            id: version.to_string(),
             why,
         };
-        let source = self.store.version(&run.version).await?;
+        let source = self.store.version(version).await?;
         let source = source.ok_or_else(|| unreadable("it is not in the store".into()))?;
-        let path = format!("{}.yaml", run.workflow);
+        let path = format!("{name}.yaml");
         let (compiled, problems) = workflow::compile(&Source::new(path, source));
         let compiled = compiled.ok_or_else(|| {
             unreadable(problems.first().map_or_else(String::new, |problem| problem.message.clone()))
         })?;
         let compiled = Arc::new(compiled);
-        self.older.insert(run.version.clone(), compiled.clone());
+        self.older.insert(version.clone(), compiled.clone());
         Ok(compiled)
     }
 

@@ -69,7 +69,8 @@ impl Pipeline {
             let more = Some((event.at, String::new()));
             let unplanned = self.unplanned(&catalog, &event);
             let planned = Plan { more, unplanned, ..Plan::default() };
-            plan.events.push(Acceptance { event, body_hash: [0; 32], plan: planned });
+            let emitter = Some(run.id);
+            plan.events.push(Acceptance { event, body_hash: [0; 32], plan: planned, emitter });
         }
     }
 }

@@ -9,9 +9,13 @@ mod cancel;
 mod collect;
 mod delay;
 mod emit;
+mod fetch;
+mod publish;
+mod route;
 mod schedule;
 mod send;
 mod throttle;
+mod wait_for;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -21,7 +25,9 @@ use super::question::{Answer, Asked, Question};
 use super::{Failed, state};
 use crate::clock::Clock;
 use crate::expression::Scope;
-use crate::model::{Decision, Event, Join, Message, Occasion, Recipient, Run, RunStatus, Verdict};
+use crate::model::{
+    Decision, Event, Join, Message, Occasion, Publication, Recipient, Run, RunStatus, Verdict, Wait,
+};
 use crate::store::Stop;
 use crate::workflow::step::Branch;
 use crate::workflow::{OnError, Step, StepKind, Workflow};
@@ -45,6 +51,9 @@ pub struct Steps {
     pub joins: Vec<Join>,
     /// What the run waited for with others, and goes on with for all.
     pub closes: Vec<Occasion>,
+    /// What the run stands still for.
+    pub waits: Vec<Wait>,
+    pub publications: Vec<Publication>,
 }
 
 /// What a run is taken on with. `now` and ids come from `clock`.
@@ -66,6 +75,8 @@ enum Then {
     Wait(Timestamp),
     /// Comes back to this very step, then.
     Stay(Timestamp),
+    /// Comes back to this very step then, or when what it waits for comes.
+    Await(Option<Timestamp>),
     Ask(Question),
     /// Comes back to this very step, when those that it waits with go on.
     Join(Box<Join>),
@@ -99,6 +110,11 @@ pub fn advance(around: Surroundings<'_>, run: &mut Run, mut answer: Option<Answe
                 return waits(run, &here.next(), until, steps);
             }
             Ok(Then::Stay(until)) => return waits(run, &here, until, steps),
+            Ok(Then::Await(until)) => {
+                run.position = Some(here.path());
+                run.wake_at = until;
+                return steps;
+            }
             Ok(Then::Ask(question)) => {
                 steps.question = Some(Asked { step: step.path.clone(), item, question });
                 return waits(run, &here, around.clock.now(), steps);
@@ -183,6 +199,10 @@ impl Machine<'_> {
             StepKind::Branch(branch) => self.branch(branch),
             StepKind::Emit(emit) => self.emit(step, emit),
             StepKind::Cancel(cancel) => self.cancel(step, cancel),
+            StepKind::WaitFor(wait) => self.wait_for(step, wait),
+            StepKind::Route(route) => self.route(step, route),
+            StepKind::Publish(publish) => self.publish(step, publish),
+            StepKind::Fetch(fetch) => self.fetch(step, fetch),
             StepKind::Set(variables) => {
                 for (name, expression) in &variables.0 {
                     let value = expression.evaluate_value(&self.scope())?;
@@ -192,12 +212,6 @@ impl Machine<'_> {
                 Ok(Then::Next)
             }
             StepKind::Stop(_) => Ok(Then::Stop),
-            other => Err(Failed {
-                verdict: Verdict::Fail,
-                code: "step.unsupported",
-                reason: format!("this version cannot run `{}` steps", other.word()),
-                rule: step.place.to_string(),
-            }),
         }
     }
 

@@ -17,7 +17,7 @@ pub fn loops(workflow: &Workflow, run: &Run) -> bool {
 /// The moments that the loops around the run have still to come, after its next one. A loop whose
 /// moments cannot be evaluated has none.
 pub fn later(around: Surroundings<'_>, run: &Run) -> Vec<(StepPath, Timestamp)> {
-    let Surroundings { workflow, event, recipient, clock } = around;
+    let Surroundings { workflow, event, recipient, clock, .. } = around;
     let Some(position) = run.position.as_ref().and_then(Position::parse) else {
         return Vec::new();
     };

@@ -85,3 +85,28 @@ impl Position {
 pub(super) fn find<'w>(workflow: &'w Workflow, path: &StepPath) -> Option<&'w Step> {
     Position::parse(path)?.step(workflow)
 }
+
+/// The round that messages of the step at `of` have, seen from the step at `from`: the one that
+/// goes on where both stand in the same loops, else `None`.
+pub(super) fn shared_item(
+    workflow: &Workflow,
+    run: &Run,
+    of: &StepPath,
+    from: &StepPath,
+) -> Option<u32> {
+    let (of, from) = (Position::parse(of)?, Position::parse(from)?);
+    let loops = |position: &Position| {
+        let mut loops = Vec::new();
+        let mut inner = position.clone();
+        while let Some(outer) = inner.outer() {
+            if matches!(outer.step(workflow).map(|step| &step.kind), Some(StepKind::Schedule(_))) {
+                loops.push(outer.clone());
+            }
+            inner = outer;
+        }
+        loops
+    };
+    let own = loops(&of);
+    let shared = loops(&from).ends_with(&own);
+    shared.then(|| of.item(workflow, run))
+}

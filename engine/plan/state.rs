@@ -24,6 +24,17 @@ pub(super) fn status(run: &mut Run, step: &Step, status: &str) {
     }
 }
 
+/// Sets `steps.<id>` with what the step came to, where the step has an id.
+pub(super) fn outcome(run: &mut Run, step: &Step, status: &str, result: Option<Value>) {
+    if let Some(id) = &step.id {
+        let mut left = json!({ "status": status });
+        if let Some(result) = result {
+            left["result"] = result;
+        }
+        part(run, "steps").insert(id.clone(), left);
+    }
+}
+
 /// Sets `steps.<id>.status` and its `result`, where the step has an id.
 pub(super) fn result(run: &mut Run, step: &Step, status: &str, result: Value) {
     if let Some(id) = &step.id {
@@ -49,6 +60,17 @@ pub(super) fn mark(run: &mut Run) {
         run.state = empty();
     }
     run.state["mark"] = Value::Bool(true);
+}
+
+/// Says which of its ways the step at the run's position has begun.
+pub(super) fn mark_place(run: &mut Run, place: usize) {
+    mark(run);
+    run.state["mark"] = place.into();
+}
+
+/// The way that [`mark_place`] says; `None` for a step that has not begun.
+pub(super) fn marked_place(run: &Run) -> Option<usize> {
+    run.state.get("mark")?.as_u64()?.try_into().ok()
 }
 
 pub(super) fn is_marked(run: &Run) -> bool {

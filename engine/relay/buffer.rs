@@ -6,7 +6,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::protocol::Encoded;
 
-/// What waits for one reader: bounded in frames and in bytes.
+/// What waits for one reader: bounded in frames and in bytes. Clones are of one buffer.
+#[derive(Clone)]
 pub struct Buffer {
     frames: mpsc::Sender<Arc<Encoded>>,
     bytes: Arc<AtomicUsize>,
@@ -65,9 +66,16 @@ impl Waiting {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Stream;
 
     fn frame(size: usize) -> Arc<Encoded> {
-        Arc::new(Encoded { seq: 1, category: None, text: "x".repeat(size).into() })
+        Arc::new(Encoded {
+            stream: Stream::User("42".into()),
+            seq: Some(1),
+            category: None,
+            said: None,
+            text: "x".repeat(size).into(),
+        })
     }
 
     #[tokio::test]

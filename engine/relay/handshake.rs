@@ -14,9 +14,11 @@ use url::form_urlencoded;
 
 use super::Relay;
 use super::hub::Full;
+use super::place::Place;
 use super::session::{self, Session};
 use crate::auth::Claims;
 use crate::model::UserId;
+use crate::telemetry::StoreFailed;
 
 /// The subprotocol that is spoken, and what a token follows in the list that carries it.
 const PROTOCOL: &str = "nuncio.v1";
@@ -35,8 +37,33 @@ pub async fn inbox(
     extensions: Extensions,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
-    let user = UserId::from(user);
-    let claims = match admit(&relay, &user, &headers, query.as_deref()) {
+    let place = Place::Inbox(UserId::from(user));
+    join(relay, place, (headers, query.as_deref()), extensions, upgrade).await
+}
+
+/// The routes that packs declare.
+pub async fn declared(
+    State(relay): State<Arc<Relay>>,
+    Path(path): Path<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    extensions: Extensions,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Response {
+    let Some(place) = Place::declared(&relay, &format!("/ws/{path}")) else {
+        return Refusal::Nowhere.into_response();
+    };
+    join(relay, place, (headers, query.as_deref()), extensions, upgrade).await
+}
+
+async fn join(
+    relay: Arc<Relay>,
+    place: Place,
+    (headers, query): (HeaderMap, Option<&str>),
+    extensions: Extensions,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Response {
+    let claims = match admit(&relay, &place, &headers, query).await {
         Ok(claims) => claims,
         Err(refusal) => return refusal.into_response(),
     };
@@ -51,7 +78,7 @@ pub async fn inbox(
     let most = relay.limits.max_frame_bytes.saturating_mul(OVERSIZE);
     upgrade.protocols([PROTOCOL]).max_message_size(most).max_frame_size(most).on_upgrade(
         move |socket| {
-            let session = Session::new(relay, seat, user, claims);
+            let session = Session::new(relay, seat, place, claims);
             session::run(session, socket)
         },
     )
@@ -64,15 +91,18 @@ enum Refusal {
     BadToken(String),
     Origin,
     Another,
+    Outsider,
+    Nowhere,
+    Failed,
     NoUpgrade,
     Full(Full),
     Closing,
 }
 
-/// Token, origin and user, in this order.
-fn admit(
+/// Token, origin and who, in this order.
+async fn admit(
     relay: &Relay,
-    user: &UserId,
+    place: &Place,
     headers: &HeaderMap,
     query: Option<&str>,
 ) -> Result<Claims, Refusal> {
@@ -82,10 +112,15 @@ fn admit(
     if !is_allowed_origin(relay, headers) {
         return Err(Refusal::Origin);
     }
-    if claims.sub != *user && !claims.is_admin() {
-        return Err(Refusal::Another);
+    match place.admits(relay, &claims).await {
+        Ok(true) => Ok(claims),
+        Ok(false) if place.inbox().is_some() => Err(Refusal::Another),
+        Ok(false) => Err(Refusal::Outsider),
+        Err(error) => {
+            StoreFailed { stage: "relay", error: &error }.emit();
+            Err(Refusal::Failed)
+        }
     }
-    Ok(claims)
 }
 
 fn token(headers: &HeaderMap, query: Option<&str>) -> Option<String> {
@@ -153,6 +188,15 @@ impl IntoResponse for Refusal {
             }
             Self::Another => {
                 (StatusCode::FORBIDDEN, "NOTIF_008", "the token is another user's".into())
+            }
+            Self::Outsider => {
+                (StatusCode::FORBIDDEN, "NOTIF_008", "the token does not open this".into())
+            }
+            Self::Nowhere => {
+                (StatusCode::NOT_FOUND, "NOTIF_001", "there is nothing at this path".into())
+            }
+            Self::Failed => {
+                (StatusCode::SERVICE_UNAVAILABLE, "NOTIF_008", "the store cannot answer now".into())
             }
             Self::NoUpgrade => (
                 StatusCode::UPGRADE_REQUIRED,

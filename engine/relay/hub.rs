@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
+use axum::extract::ws::Utf8Bytes;
 use jiff::Timestamp;
 use quick_cache::sync::Cache;
 use tokio::sync::Notify;
@@ -53,6 +54,7 @@ struct Seats {
 
 struct Reader {
     id: u64,
+    user: UserId,
     buffer: Buffer,
     /// It is the user's own, not an admin's look at their inbox.
     own: bool,
@@ -78,10 +80,10 @@ pub struct Seat {
     address: Option<IpAddr>,
 }
 
-/// A seat that gets a stream's frames, until it is dropped.
+/// A seat that gets the frames of its streams, until it is dropped.
 pub struct Attached {
     seat: Seat,
-    stream: Stream,
+    streams: Vec<Stream>,
     id: u64,
     own: bool,
 }
@@ -166,6 +168,24 @@ impl Hub {
         self.clock.sleep(Duration::from_millis(wait.unsigned_abs())).await;
     }
 
+    /// Hands a frame that is kept nowhere to a stream's connections, `except` one.
+    pub(super) fn whisper(&self, stream: &Stream, text: Utf8Bytes, except: u64) {
+        let encoded =
+            Encoded { stream: stream.clone(), seq: None, category: None, said: None, text };
+        let encoded = Arc::new(encoded);
+        let shard = self.shard(stream).read().unwrap_or_else(PoisonError::into_inner);
+        for reader in shard.get(stream).into_iter().flatten().filter(|one| one.id != except) {
+            reader.buffer.offer(&encoded);
+        }
+    }
+
+    /// Whether `user` has another connection to the stream than `except`.
+    pub(super) fn is_there(&self, stream: &Stream, user: &UserId, except: u64) -> bool {
+        let shard = self.shard(stream).read().unwrap_or_else(PoisonError::into_inner);
+        let mut readers = shard.get(stream).into_iter().flatten();
+        readers.any(|one| one.user == *user && one.id != except)
+    }
+
     fn shard(&self, stream: &Stream) -> &RwLock<HashMap<Stream, Vec<Reader>>> {
         &self.shards[self.hasher.hash_one(stream) as usize % SHARDS]
     }
@@ -201,36 +221,53 @@ impl Publish for Hub {
         let last_seen = if self.last_seen.is_empty() { None } else { self.last_seen.get(user) };
         Presence { online: false, last_seen }
     }
+
+    fn knock(&self, stream: &Stream, user: &UserId) {
+        let knock = Arc::new(Encoded::knock(stream));
+        let shard = self.shard(stream).read().unwrap_or_else(PoisonError::into_inner);
+        for reader in shard.get(stream).into_iter().flatten().filter(|one| one.user == *user) {
+            reader.buffer.offer(&knock);
+        }
+    }
 }
 
 impl Seat {
-    /// From here on, the stream's frames wait in the returned buffer. Attach first, then read the
+    /// From here on, the streams' frames wait in the returned buffer. Attach first, then read a
     /// stream's head: what is committed after the head was read is published to this buffer.
-    pub fn attach(self, user: &UserId) -> (Attached, Waiting) {
+    pub fn attach(self, streams: Vec<Stream>) -> (Attached, Waiting) {
         let hub = &self.hub;
         let (buffer, waiting) = buffer(hub.limits.buffer_frames, hub.limits.buffer_bytes);
-        let stream = Stream::User(user.clone());
         let id = hub.readers.fetch_add(1, Ordering::Relaxed);
-        let own = self.user == *user;
-        let mut shard = hub.shard(&stream).write().unwrap_or_else(PoisonError::into_inner);
-        shard.entry(stream.clone()).or_default().push(Reader { id, buffer, own });
-        drop(shard);
+        let own = streams.contains(&Stream::User(self.user.clone()));
+        for stream in &streams {
+            let reader = Reader { id, user: self.user.clone(), buffer: buffer.clone(), own };
+            let mut shard = hub.shard(stream).write().unwrap_or_else(PoisonError::into_inner);
+            shard.entry(stream.clone()).or_default().push(reader);
+        }
         hub.attached.fetch_add(1, Ordering::SeqCst);
-        (Attached { seat: self, stream, id, own }, waiting)
+        (Attached { seat: self, streams, id, own }, waiting)
+    }
+}
+
+impl Attached {
+    /// Tells this connection from the others of its streams.
+    pub fn id(&self) -> u64 {
+        self.id
     }
 }
 
 impl Drop for Attached {
     fn drop(&mut self) {
         let hub = &self.seat.hub;
-        let mut shard = hub.shard(&self.stream).write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(readers) = shard.get_mut(&self.stream) {
-            readers.retain(|reader| reader.id != self.id);
-            if readers.is_empty() {
-                shard.remove(&self.stream);
+        for stream in &self.streams {
+            let mut shard = hub.shard(stream).write().unwrap_or_else(PoisonError::into_inner);
+            if let Some(readers) = shard.get_mut(stream) {
+                readers.retain(|reader| reader.id != self.id);
+                if readers.is_empty() {
+                    shard.remove(stream);
+                }
             }
         }
-        drop(shard);
         hub.attached.fetch_sub(1, Ordering::SeqCst);
         if self.own {
             hub.last_seen.insert(self.seat.user.clone(), hub.clock.now());

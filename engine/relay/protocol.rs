@@ -3,16 +3,21 @@
 use axum::extract::ws::Utf8Bytes;
 use jiff::Timestamp;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
 
-use crate::model::{Category, Frame, FrameBody, RunId};
+use crate::model::{Category, Frame, FrameBody, RunId, Stream, TopicName};
 
 /// A frame as it goes over the wire: encoded once for all its receivers.
 #[derive(Debug)]
 pub struct Encoded {
-    pub seq: u64,
+    pub stream: Stream,
+    /// `None`: it is told to those who are there, and kept nowhere.
+    pub seq: Option<u64>,
     /// Of a `new_notification`: what `subscribe` narrows by.
     pub category: Option<Category>,
+    /// Of a `chat_message`: its sender knows it again.
+    pub said: Option<Uuid>,
     pub text: Utf8Bytes,
 }
 
@@ -35,9 +40,29 @@ pub enum Request {
     Resume {
         epoch: String,
         seq: u64,
+        /// Which of several topics is meant.
+        #[serde(default)]
+        topic: Option<TopicName>,
     },
     Authenticate {
         token: String,
+    },
+    /// To the room.
+    Send {
+        message: String,
+    },
+    Typing {
+        on: bool,
+    },
+    /// Up to there.
+    Read {
+        seq: u64,
+    },
+    History {
+        #[serde(default)]
+        before: Option<u64>,
+        #[serde(default)]
+        limit: Option<usize>,
     },
 }
 
@@ -50,10 +75,14 @@ pub struct Complaint {
 
 /// The state that every connection begins with.
 pub struct Status<'a> {
+    /// 0 where there is no inbox.
     pub unread_count: u64,
     pub last_sync: Timestamp,
     pub epoch: &'a str,
+    /// Of the first stream.
     pub seq: u64,
+    /// The `seq` of each, where there are several topics.
+    pub topics: Map<String, Value>,
 }
 
 impl Encoded {
@@ -69,13 +98,44 @@ impl Encoded {
             FrameBody::NewNotification { notification_type, .. } => Some(notification_type.clone()),
             _ => None,
         };
-        Some(Self { seq: frame.seq, category, text: text.into() })
+        let said = match &*frame.body {
+            FrameBody::Published { name, data } if name == "chat_message" => {
+                data["id"].as_str().and_then(|id| id.parse().ok())
+            }
+            _ => None,
+        };
+        let (stream, seq) = (frame.stream.clone(), Some(frame.seq));
+        Some(Self { stream, seq, category, said, text: text.into() })
+    }
+
+    /// No frame for the client: its connection asks whether it may still be there.
+    pub fn knock(stream: &Stream) -> Self {
+        let (seq, text) = (None, Utf8Bytes::default());
+        Self { stream: stream.clone(), seq, category: None, said: None, text }
+    }
+
+    pub fn is_knock(&self) -> bool {
+        self.text.is_empty()
     }
 
     /// The same for a narrowed connection: with the `seq` that was sent before on it.
     pub fn after(&self, prev: u64) -> Utf8Bytes {
         let whole = self.text.as_str();
         format!("{},\"prev\":{prev}}}", &whole[..whole.len() - 1]).into()
+    }
+
+    /// The same for the connection that said it.
+    pub fn answering(&self, reference: &Value) -> Utf8Bytes {
+        let whole = self.text.as_str();
+        format!("{},\"ref\":{reference}}}", &whole[..whole.len() - 1]).into()
+    }
+
+    /// The same for a connection to several topics: with its own, whose `seq` it has.
+    pub fn of_topic(&self) -> Utf8Bytes {
+        let Stream::Topic(topic) = &self.stream else { return self.text.clone() };
+        let whole = self.text.as_str();
+        let topic = Value::from(topic.as_str());
+        format!("{},\"topic\":{topic}}}", &whole[..whole.len() - 1]).into()
     }
 }
 
@@ -98,13 +158,16 @@ impl Request {
 
 impl Status<'_> {
     pub fn encode(&self) -> Utf8Bytes {
-        let frame = json!({"type": "connection_status", "data": {
+        let mut frame = json!({"type": "connection_status", "data": {
             "status": "connected",
             "unread_count": self.unread_count,
             "last_sync": self.last_sync,
             "epoch": self.epoch,
             "seq": self.seq,
         }});
+        if !self.topics.is_empty() {
+            frame["data"]["topics"] = self.topics.clone().into();
+        }
         frame.to_string().into()
     }
 }
@@ -141,7 +204,6 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::model::Stream;
 
     #[test]
     fn a_frame_carries_its_seq_and_where_narrowed_the_one_before() {
@@ -168,7 +230,7 @@ mod tests {
         let (reference, request) =
             Request::read(r#"{"type":"resume","epoch":"e","seq":3,"ref":9}"#);
         assert_eq!(reference, Some(json!(9)));
-        assert_eq!(request, Ok(Request::Resume { epoch: "e".into(), seq: 3 }));
+        assert_eq!(request, Ok(Request::Resume { epoch: "e".into(), seq: 3, topic: None }));
         assert_eq!(Request::read(r#"{"type":"ping"}"#).1, Ok(Request::Ping));
         for wrong in ["nope", "[]", "{}", r#"{"type":"dance"}"#, r#"{"type":"mark_read"}"#] {
             let complaint = Request::read(wrong).1.expect_err(wrong);

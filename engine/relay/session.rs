@@ -3,6 +3,7 @@
 mod answer;
 mod catch_up;
 mod patience;
+mod talk;
 mod wire;
 
 use std::pin::Pin;
@@ -14,13 +15,15 @@ use jiff::Timestamp;
 use super::Relay;
 use super::buffer::Waiting;
 use super::hub::{Attached, Seat};
+use super::place::Place;
 use super::position::Position;
 use super::protocol::{Complaint, Encoded, Status};
 use crate::auth::Claims;
-use crate::model::{Category, UserId};
+use crate::model::{Category, Stream};
 use crate::store::StoreError;
 use crate::telemetry::{ConnectionClosed, ConnectionOpened, StoreFailed};
 use patience::Patience;
+use talk::Said;
 use wire::Wire;
 
 /// Frames written before the socket is flushed.
@@ -40,6 +43,8 @@ pub enum End {
     /// Too many frames that were not taken.
     Abuse,
     TooLarge,
+    /// Whom the place is not open to any more.
+    Outside,
     Expired,
     /// The store could not answer at the beginning.
     Failed,
@@ -49,57 +54,95 @@ pub enum End {
 /// What a connection knows of itself.
 pub struct Session {
     relay: Arc<Relay>,
-    /// Leaves the stream, and the seat, when it is dropped.
-    _attached: Attached,
+    /// Leaves the streams, and the seat, when it is dropped.
+    attached: Attached,
     waiting: Waiting,
-    /// Whose inbox it is.
-    user: UserId,
-    /// Who looks at it.
+    place: Place,
+    /// Who is connected.
     claims: Claims,
-    position: Position,
+    /// Never empty.
+    reading: Vec<Reading>,
     /// Empty: everything.
     types: Vec<Category>,
-    /// The last `seq` on the wire: `prev` of a narrowed connection.
-    last: u64,
     patience: Patience,
     heard_at: Timestamp,
     ping_at: Timestamp,
     /// The client was told that its token expired.
     warned: bool,
+    /// Messages of ours whose frames are still to come.
+    said: Vec<Said>,
+}
+
+/// How far a connection has read one of its streams.
+struct Reading {
+    stream: Stream,
+    position: Position,
+    /// The last `seq` on the wire: `prev` of a narrowed connection.
+    last: u64,
 }
 
 impl Session {
-    /// Attaches to the user's stream at once: nothing committed from now on is missed.
-    pub fn new(relay: Arc<Relay>, seat: Seat, user: UserId, claims: Claims) -> Self {
-        let (attached, waiting) = seat.attach(&user);
+    /// Attaches to the place's streams at once: nothing committed from now on is missed.
+    pub fn new(relay: Arc<Relay>, seat: Seat, place: Place, claims: Claims) -> Self {
+        let streams = place.streams();
+        let reading = |stream| Reading { stream, position: Position::at(0), last: 0 };
+        let reading = streams.iter().cloned().map(reading).collect();
+        let (attached, waiting) = seat.attach(streams);
         let now = relay.clock.now();
         let patience = Patience::new(relay.limits.frames_per_second, relay.clock.clone());
         let ping_at = relay.clock.after(relay.limits.ping_interval.0);
         Self {
             relay,
-            _attached: attached,
+            attached,
             waiting,
-            user,
+            place,
             claims,
-            position: Position::at(0),
+            reading,
             types: Vec::new(),
-            last: 0,
             patience,
             heard_at: now,
             ping_at,
             warned: false,
+            said: Vec::new(),
         }
     }
 
-    /// Reads where the stream stands; the first frame tells the client.
+    /// Reads where the streams stand; the first frame tells the client.
     async fn status(&mut self) -> Result<axum::extract::ws::Utf8Bytes, StoreError> {
-        let seq = self.relay.store.head(&self.user).await?;
-        let unread_count = self.relay.store.unread(&self.user).await?;
-        self.position = Position::at(seq);
-        self.last = seq;
+        let store = self.relay.store.clone();
+        let mut topics = serde_json::Map::new();
+        for reading in &mut self.reading {
+            let head = store.stream_head(&reading.stream).await?;
+            reading.start_at(head);
+            if let Stream::Topic(topic) = &reading.stream {
+                topics.insert(topic.to_string(), head.into());
+            }
+        }
+        if topics.len() < 2 {
+            topics.clear();
+        }
+        let unread_count = match self.place.inbox() {
+            Some(user) => store.unread(user).await?,
+            None => 0,
+        };
+        let seq = self.reading.first().map_or(0, |reading| reading.position.sent());
         let last_sync = self.relay.clock.now();
-        let status = Status { unread_count, last_sync, epoch: &self.relay.epoch, seq };
+        let status = Status { unread_count, last_sync, epoch: &self.relay.epoch, seq, topics };
         Ok(status.encode())
+    }
+
+    /// Tells a room where members speak that one of them has come, or gone with the last of their
+    /// connections.
+    fn appear(&self, on: bool) {
+        let Place::Room { name, publish: true, .. } = &self.place else { return };
+        let (stream, user) = (Stream::Room(name.clone()), &self.claims.sub);
+        let hub = &self.relay.hub;
+        if hub.is_there(&stream, user, self.attached.id()) {
+            return;
+        }
+        let data = serde_json::json!({ "room": name, "user_id": user.to_json(), "on": on });
+        let text = serde_json::json!({ "type": "presence", "data": data }).to_string();
+        hub.whisper(&stream, text.into(), self.attached.id());
     }
 
     /// The next moment at which something is to be done about time.
@@ -146,6 +189,7 @@ pub async fn run(mut session: Session, socket: WebSocket) {
         Err(end) => end,
     };
     wire.close(end).await;
+    session.appear(false);
     // Now, not before: a socket that is still open counts, and a restart waits for the farewells.
     drop(session);
     ConnectionClosed { reason: end.word(), code: end.code() }.emit();
@@ -155,6 +199,7 @@ async fn serve(session: &mut Session, wire: &mut Wire) -> Result<std::convert::I
     let relay = session.relay.clone();
     let status = session.status().await.map_err(failed)?;
     wire.send(Message::Text(status)).await?;
+    session.appear(true);
     let overflowed = session.waiting.overflowed().clone();
     let closed = relay.hub.closed();
     tokio::pin!(closed);
@@ -215,8 +260,19 @@ impl Session {
         if !self.wants(frame) {
             return Ok(());
         }
-        let text = if self.types.is_empty() { frame.text.clone() } else { frame.after(self.last) };
-        self.last = frame.seq;
+        let several = self.reading.len() > 1;
+        let narrowed = !self.types.is_empty();
+        let Some(reading) = self.reading.iter_mut().find(|one| one.stream == frame.stream) else {
+            return Ok(());
+        };
+        let own = self.said.iter().position(|said| Some(said.id) == frame.said);
+        let text = match own.map(|place| self.said.swap_remove(place)) {
+            Some(said) => frame.answering(&said.reference),
+            None if several => frame.of_topic(),
+            None if narrowed => frame.after(reading.last),
+            None => frame.text.clone(),
+        };
+        reading.last = frame.seq.unwrap_or(reading.last);
         wire.feed(Message::Text(text)).await
     }
 
@@ -227,13 +283,21 @@ impl Session {
     }
 }
 
+impl Reading {
+    /// What comes after `head` is new.
+    fn start_at(&mut self, head: u64) {
+        self.position = Position::at(head);
+        self.last = head;
+    }
+}
+
 impl End {
     pub fn code(self) -> u16 {
         match self {
             Self::Left => 1000,
             Self::Slow => 4008,
             Self::Idle => 1001,
-            Self::Abuse => 1008,
+            Self::Abuse | Self::Outside => 1008,
             Self::TooLarge => 1009,
             Self::Expired => 4401,
             Self::Failed => 1011,
@@ -249,6 +313,7 @@ impl End {
             Self::Idle => "idle",
             Self::Abuse => "abuse",
             Self::TooLarge => "too_large",
+            Self::Outside => "outside",
             Self::Expired => "expired",
             Self::Failed => "failed",
             Self::Closing => "closing",
@@ -263,6 +328,7 @@ impl End {
             Self::Idle => "idle",
             Self::Abuse => "too many frames that were not taken",
             Self::TooLarge => "frame too large",
+            Self::Outside => "this is not open to you any more",
             Self::Expired => "token expired",
             Self::Failed => "the store cannot answer now",
             Self::Closing => "restarting",

@@ -4,21 +4,29 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use crate::model::{Event, Planned, Recipient, Run, User};
+use crate::model::{Event, Recipient, Run, User};
 use crate::template::Context;
+
+/// Whom a run tells of what.
+#[derive(Clone, Copy)]
+pub struct Told<'a> {
+    pub event: &'a Event,
+    pub recipient: &'a Recipient,
+    pub run: &'a Run,
+}
 
 /// One object for one message. A field that has no value is not there, so that its use is an
 /// error or falsy, as in expressions.
-pub(super) fn context(planned: &Planned, data: Option<Value>, now: Timestamp) -> Context {
+pub(super) fn context(told: Told<'_>, data: Option<Value>, now: Timestamp) -> Context {
     let mut names = Map::new();
-    names.insert("event".to_owned(), event(&planned.event));
-    names.insert("recipient".to_owned(), recipient(&planned.recipient));
-    names.insert("run".to_owned(), run(&planned.run));
+    names.insert("event".to_owned(), event(told.event));
+    names.insert("recipient".to_owned(), recipient(told.recipient));
+    names.insert("run".to_owned(), run(told.run));
     for name in ["steps", "vars"] {
-        let left = planned.run.state.get(name).cloned();
+        let left = told.run.state.get(name).cloned();
         names.insert(name.to_owned(), left.unwrap_or_else(|| Map::new().into()));
     }
-    if let Some(collected) = planned.run.state.get("collected") {
+    if let Some(collected) = told.run.state.get("collected") {
         put(&mut names, "count", collected.get("count").cloned());
         let items = collected.get("items").and_then(Value::as_array);
         put(&mut names, "items", items.map(|items| items.iter().map(item).collect::<Value>()));

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::channel::Publish;
-use crate::model::{Frame, Presence, UserId};
+use crate::model::{Frame, Presence, Stream, UserId};
 
 /// Answers for the relay. Frames are heard by nobody: what an inbox holds is in the store.
 #[derive(Default)]
@@ -26,4 +26,6 @@ impl Publish for Present {
     fn presence(&self, user: &UserId) -> Presence {
         self.lock().get(user).copied().unwrap_or_default()
     }
+
+    fn knock(&self, _stream: &Stream, _user: &UserId) {}
 }

@@ -4,7 +4,8 @@ use jiff::Timestamp;
 use super::Result;
 use super::queue::Plan;
 use crate::model::{
-    Attempt, Decision, Event, EventId, EventStatus, Frame, Message, Run, Version, WorkflowName,
+    Attempt, Decision, Event, EventId, EventStatus, Frame, Message, Run, RunId, Version,
+    WorkflowName,
 };
 
 /// An event to be stored, with all that was planned from it at once.
@@ -14,6 +15,8 @@ pub struct Acceptance {
     /// Of the body as it came: the same key with another body is a conflict.
     pub body_hash: [u8; 32],
     pub plan: Plan,
+    /// The run that emitted it; `None`: a service sent it.
+    pub emitter: Option<RunId>,
 }
 
 /// What became of one acceptance.

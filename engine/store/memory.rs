@@ -9,6 +9,7 @@ mod device;
 mod collection;
 mod erase;
 mod event;
+mod frame;
 mod inbox;
 mod job;
 mod key;
@@ -17,8 +18,10 @@ mod message;
 mod plan;
 mod queue;
 mod stop;
+mod room;
 mod stream;
 mod user;
+mod wait;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -29,13 +32,16 @@ use super::{ApiKey, Unplanned};
 use crate::clock::Clock;
 use crate::model::{
     Attempt, Bounce, ChannelName, Decision, Device, DeviceId, Entry, Event, EventId, EventStatus,
-    Fence, Message, MessageId, Preferences, Run, RunId, StepPath, TopicName, User, UserId, Version,
-    WorkflowName,
+    Fence, Message, MessageId, Once, Preferences, RoomName, Run, RunId, StepPath, Stream,
+    TopicName, User, UserId, Version, WorkflowName,
 };
 use collection::Gatherings;
+use frame::Kept;
 use job::Jobs;
 use ledger::{Sent, Spent};
+use room::Room;
 use stream::UserStream;
+use wait::WaitRow;
 
 /// A store in memory. Clones share it.
 #[derive(Clone)]
@@ -76,6 +82,11 @@ struct State {
     /// Messages that gates put off.
     put_off: HashMap<UserId, BTreeSet<MessageId>>,
     gatherings: Gatherings,
+
+    waits: BTreeMap<RunId, WaitRow>,
+    kept: HashMap<Stream, Kept>,
+    rooms: BTreeMap<RoomName, Room>,
+    once: BTreeMap<Once, serde_json::Value>,
 }
 
 struct EventRow {
@@ -89,6 +100,8 @@ struct EventRow {
     decisions: Vec<Decision>,
     /// Workflows with recipients to tell still, and whether they were stopped.
     unplanned: Vec<(Unplanned, bool)>,
+    /// Its place in the order of acceptance, from 1.
+    accepted: usize,
 }
 
 struct RunRow {

@@ -5,8 +5,8 @@ use jiff::Timestamp;
 
 use super::{Acceptance, Once, Result, Spend, Stop};
 use crate::model::{
-    Attempt, Decision, Entry, Event, EventId, Fence, Frame, Join, Message, MessageId,
-    MessageStatus, Occasion, Run, RunId, WorkflowName,
+    Attempt, Decision, Entry, Event, EventId, Fence, Frame, Join, Match, Message, MessageId,
+    MessageStatus, Occasion, Publication, Run, RunId, Wait, WorkflowName,
 };
 
 /// The three kinds of job: events to plan, runs to go on with, messages to send.
@@ -39,6 +39,13 @@ pub struct Plan {
     pub closes: Vec<Occasion>,
     /// Runs that end where they wait, and when: what they led goes on without them.
     pub leaves: Vec<(RunId, Timestamp)>,
+    /// What the plan's runs wait for from now on: one each, in the place of what they waited for
+    /// before. One that holds already wakes its run in this very write.
+    pub waits: Vec<Wait>,
+    /// Waits that an event has ended: their runs are due.
+    pub matches: Vec<Match>,
+    /// To be published, once each where they say so: their frames are answered.
+    pub publications: Vec<Publication>,
 }
 
 /// A workflow that has not told all of an event's recipients yet: a stop of its key finds it.
@@ -60,6 +67,11 @@ impl Plan {
         self.messages.retain(|message| !out.contains(&message.run));
         self.delivered.retain(|(entry, _)| !out.contains(&entry.id));
         self.decisions.retain(|decision| decision.run.is_none_or(|run| !out.contains(&run)));
+        self.joins.retain(|join| !out.contains(&join.occasion.run));
+        self.waits.retain(|wait| !out.contains(&wait.run));
+        let by_one_of_them = |run: Option<RunId>| run.is_some_and(|run| out.contains(&run));
+        self.publications.retain(|publication| !by_one_of_them(publication.decision.run));
+        self.events.retain(|emitted| !by_one_of_them(emitted.emitter));
     }
 }
 

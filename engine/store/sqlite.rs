@@ -3,12 +3,14 @@
 //! One connection writes, a few read. Concurrent writes share a transaction (`writer`): that is
 //! where the throughput comes from, since a commit costs the same for one row as for a thousand.
 
+mod awaited;
 mod calendar;
 mod collections;
 mod decode;
 mod devices;
 mod erase;
 mod events;
+mod frames;
 mod inbox;
 mod keys;
 mod ledger;
@@ -17,12 +19,14 @@ mod people;
 mod plan;
 mod queue;
 mod recover;
+mod rooms;
 mod rows;
 mod stops;
 mod sealed;
 mod streams;
 mod topics;
 mod users;
+mod waits;
 mod writer;
 
 use std::os::unix::fs::OpenOptionsExt;

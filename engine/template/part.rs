@@ -31,7 +31,7 @@ impl Kind {
     pub(super) fn of_channel(channel: &str) -> Self {
         match channel {
             "email" => Self::Html,
-            "webhook" | "http" => Self::Json,
+            "webhook" | "http" | "relay" => Self::Json,
             _ => Self::Text,
         }
     }

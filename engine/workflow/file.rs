@@ -9,9 +9,6 @@ use crate::diagnostic::{Diagnostic, Document, Kind, Node, Source};
 use crate::expression::Names;
 use crate::model::{Category, ChannelName, Priority, WorkflowName};
 
-/// What a file may say and the engine cannot do yet. Refused rather than ignored.
-const NOT_YET: [&str; 0] = [];
-
 const PRIORITIES: [(&str, Priority); 4] = [
     ("critical", Priority::Critical),
     ("high", Priority::High),
@@ -66,7 +63,6 @@ fn read(reader: &Reader<'_>, root: &Node) -> Option<Workflow> {
         fields.take("recipients").map_or_else(Vec::new, |node| recipient::read(reader, node));
     let steps = fields.need("steps").map_or_else(Vec::new, |node| step::read(reader, node, ""));
     fields.finish();
-    refuse_unready(reader, root);
 
     let name = name?;
     let (category, category_span) =
@@ -193,18 +189,4 @@ fn defaults(reader: &Reader<'_>, node: &Node) -> BTreeMap<ChannelName, bool> {
         Some((ChannelName::from(channel), reader.flag(value, "defaults")?))
     };
     entries.iter().filter_map(read).collect()
-}
-
-fn refuse_unready(reader: &Reader<'_>, root: &Node) {
-    let Kind::Map(entries) = &root.kind else {
-        return;
-    };
-    for (key, value) in entries {
-        let name = key.as_text().unwrap_or_default();
-        let asked = !value.is_null() && value.to_json().as_bool() != Some(false);
-        if NOT_YET.contains(&name) && asked {
-            let message = format!("this version cannot act on `{name}` yet");
-            reader.error("workflow.unsupported", key.span.clone(), message);
-        }
-    }
 }

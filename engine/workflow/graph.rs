@@ -212,6 +212,6 @@ fn awaited(wait: &WaitFor) -> String {
             let names: Vec<&str> = on.iter().map(super::Pattern::as_str).collect();
             names.join(", ")
         }
-        Awaited::Message { step, state } => format!("{step} is {state:?}").to_lowercase(),
+        Awaited::Message { step, state, .. } => format!("{step} is {state:?}").to_lowercase(),
     }
 }

@@ -27,14 +27,14 @@ pub use delay::{Delay, Moment};
 pub use digest::Digest;
 pub use emit::Emit;
 pub use fetch::Fetch;
-pub use publish::{Payload, Publish, Target};
+pub use publish::{PART, Payload, Publish, Target};
 pub use route::{Route, Success};
 pub use schedule::{Round, Schedule};
 pub use send::{Send, WhenHeld};
 pub use set::Variables;
 pub use stop::Stop;
 pub use throttle::{Excess, Throttle};
-pub use wait_for::{Awaited, Next, WaitFor};
+pub use wait_for::{Awaited, Next, State, WaitFor};
 
 use super::reader::{Fields, Known, Reader};
 use super::{Workflow, language, reader};
@@ -132,24 +132,6 @@ impl StepKind {
         }
     }
 
-    /// Whether this version can run it. What it cannot run, `check` refuses.
-    pub fn runs(&self) -> bool {
-        matches!(
-            self,
-            Self::Send(_)
-                | Self::Delay(_)
-                | Self::Schedule(_)
-                | Self::Batch(_)
-                | Self::Digest(_)
-                | Self::Throttle(_)
-                | Self::Branch(_)
-                | Self::Emit(_)
-                | Self::Cancel(_)
-                | Self::Set(_)
-                | Self::Stop(_)
-        )
-    }
-
     /// Whether it is asked to have its effect once for all recipients.
     fn is_once(&self) -> bool {
         match self {
@@ -229,8 +211,8 @@ fn kind(
             let send = send::read(fields, condition, Arc::clone(place))?;
             return Some((StepKind::Send(send), None));
         }
-        "publish" => publish::read(value, fields).map(StepKind::Publish),
-        "route" => route::read(value, fields).map(StepKind::Route),
+        "publish" => publish::read(value, fields, Arc::clone(place)).map(StepKind::Publish),
+        "route" => route::read(value, fields, Arc::clone(place)).map(StepKind::Route),
         "delay" => delay::read(value, fields).map(StepKind::Delay),
         "schedule" => schedule::read(value, fields, path).map(StepKind::Schedule),
         "batch" => batch::read(value, fields).map(StepKind::Batch),
@@ -283,10 +265,6 @@ pub(super) fn check(reader: &Reader<'_>, workflow: &Workflow, for_nobody: bool) 
     let mut spoken = false;
     for step in steps {
         let word = step.kind.word();
-        if !step.kind.runs() {
-            let message = format!("this version cannot run `{word}` steps yet");
-            reader.error("step.unsupported", step.span.clone(), message);
-        }
         if for_nobody && step.kind.needs_recipient() {
             let message = format!("`{word}` needs somebody to speak to: there are no `recipients`");
             reader.error("recipients.missing", step.span.clone(), message);
@@ -296,6 +274,9 @@ pub(super) fn check(reader: &Reader<'_>, workflow: &Workflow, for_nobody: bool) 
             let message =
                 format!("`{word}` cannot be `once` behind a step that speaks to somebody");
             reader.error("step.once", step.span.clone(), message);
+        }
+        if let StepKind::WaitFor(wait) = &step.kind {
+            wait_for::check(reader, workflow, step, wait);
         }
         if let Some(id) = &step.id {
             if ids.contains(&id.as_str()) {

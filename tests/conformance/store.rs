@@ -7,6 +7,7 @@ mod accept;
 mod claim;
 mod device;
 mod collection;
+mod frame;
 mod inbox;
 mod key;
 mod ledger;
@@ -15,11 +16,13 @@ mod pass;
 mod planned;
 mod recover;
 pub mod scene;
+mod room;
 mod sensitive;
 mod settle;
 mod stop;
 mod stream;
 pub mod user;
+mod wait;
 
 macro_rules! exercise {
     ($store:ident, $make:path) => {
@@ -187,6 +190,32 @@ macro_rules! exercise {
                 a_sensitive_entry_is_read_and_told_as_it_was_written
                 a_sensitive_entry_may_be_settled
                 a_search_finds_a_sensitive_entry_by_its_public_title_alone
+            );
+            exercise!(@ $make, frame:
+                published_frames_are_numbered_without_gaps
+                what_is_published_to_a_user_shares_the_stream_of_the_inbox
+                old_frames_go_and_the_numbering_stays
+                a_publication_is_written_with_its_plan_once
+                the_first_result_is_kept
+                members_join_and_leave
+            );
+            exercise!(@ $make, room:
+                what_is_said_is_numbered_and_kept
+                reading_goes_forward_and_is_a_members
+                an_erased_person_is_in_no_room
+            );
+            exercise!(@ $make, wait:
+                an_awaited_event_falls_due
+                waits_are_found_by_their_key
+                waits_with_a_match_come_in_pages
+                a_match_wakes_the_run_and_is_told_it
+                what_is_concluded_is_matched_no_more
+                a_run_that_goes_on_waits_no_more
+                an_erased_person_waits_for_nothing
+                a_state_that_holds_already_wakes_at_once
+                a_settled_message_wakes_who_waits_for_it
+                a_cancelled_message_wakes_who_waits_for_its_end
+                reading_wakes_who_waits_for_it
             );
             exercise!(@ $make, key:
                 a_key_is_found_by_its_hash

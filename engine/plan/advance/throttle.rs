@@ -19,7 +19,7 @@ impl Machine<'_> {
                 self.went_on(step, count, &items);
                 Ok(Then::Next)
             }
-            None => Ok(Then::Ask(Question::Throttle(self.pass(step, throttle)?))),
+            _ => Ok(Then::Ask(Question::Throttle(self.pass(step, throttle)?))),
         }
     }
 

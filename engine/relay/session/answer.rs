@@ -4,9 +4,9 @@ use axum::extract::ws::{Message, Utf8Bytes};
 use serde_json::Value;
 
 use super::wire::Received;
-use super::{End, Session, Wire, catch_up};
+use super::{End, Session, Wire, catch_up, talk};
 use crate::channel::Publish;
-use crate::model::{Category, FrameBody, RunId};
+use crate::model::{Category, FrameBody, RunId, Stream, TopicName, UserId};
 use crate::relay::protocol::{Complaint, Request, authenticated, pong, unchanged};
 use crate::store::StoreError;
 use crate::telemetry::StoreFailed;
@@ -51,15 +51,22 @@ async fn fulfil(
 ) -> Result<(), End> {
     let done = match request {
         Request::Ping => Ok(Some(pong(reference))),
-        Request::Resume { epoch, seq } => {
-            return catch_up::resume(session, wire, &epoch, seq).await;
-        }
+        Request::Resume { epoch, seq, topic } => match meant(session, topic.as_ref()) {
+            Ok(place) => return catch_up::resume(session, wire, place, &epoch, seq).await,
+            Err(complaint) => Err(complaint),
+        },
         Request::MarkRead { notification_id } => mark_read(session, notification_id).await,
         Request::MarkAllRead { notification_type } => {
             mark_all_read(session, notification_type).await
         }
         Request::Subscribe { notification_types } => subscribe(session, notification_types),
-        Request::Authenticate { token } => authenticate(session, &token),
+        Request::Authenticate { token } => authenticate(session, &token).await,
+        Request::Send { message } => talk::send(session, message, reference).await,
+        Request::Typing { on } => talk::typing(session, on),
+        Request::Read { seq } => talk::read(session, seq).await,
+        Request::History { before, limit } => {
+            talk::history(session, before, limit, reference).await
+        }
     };
     match done {
         Ok(None) => Ok(()),
@@ -83,7 +90,8 @@ async fn complain(
 /// alone where nothing changed.
 async fn mark_read(session: &Session, id: RunId) -> Result<Option<Utf8Bytes>, Complaint> {
     let relay = &session.relay;
-    let marked = relay.store.mark(&session.user, id, Some(relay.clock.now())).await;
+    let user = inbox(session)?;
+    let marked = relay.store.mark(user, id, Some(relay.clock.now())).await;
     let Some((entry, frames)) = marked.map_err(unavailable)? else {
         let message = "notification not found".into();
         return Err(Complaint { code: "NOTIF_001", message });
@@ -99,7 +107,7 @@ async fn mark_all_read(
 ) -> Result<Option<Utf8Bytes>, Complaint> {
     let relay = &session.relay;
     let now = relay.clock.now();
-    let marked = relay.store.mark_all(&session.user, category.as_ref(), now).await;
+    let marked = relay.store.mark_all(inbox(session)?, category.as_ref(), now).await;
     let (affected_count, frames) = marked.map_err(unavailable)?;
     relay.hub.publish(&frames);
     let body = FrameBody::BulkUpdate {
@@ -120,18 +128,45 @@ fn subscribe(session: &mut Session, types: Vec<Category>) -> Result<Option<Utf8B
 }
 
 /// A fresh token of the same user lengthens the connection.
-fn authenticate(session: &mut Session, token: &str) -> Result<Option<Utf8Bytes>, Complaint> {
+async fn authenticate(session: &mut Session, token: &str) -> Result<Option<Utf8Bytes>, Complaint> {
     let refused = |message: String| Complaint { code: "NOTIF_008", message };
     let claims = session.relay.tokens.verify(token).map_err(|error| refused(error.to_string()))?;
-    if claims.sub != session.claims.sub || (claims.sub != session.user && !claims.is_admin()) {
+    if claims.sub != session.claims.sub {
         return Err(refused("the token is another user's".into()));
+    }
+    if !session.place.admits(&session.relay, &claims).await.map_err(unavailable)? {
+        return Err(refused("the token does not open this any more".into()));
     }
     session.claims = claims;
     session.warned = false;
     Ok(Some(authenticated(session.claims.expires_at)))
 }
 
-fn unavailable(error: StoreError) -> Complaint {
+/// Whose inbox the connection is to.
+fn inbox(session: &Session) -> Result<&UserId, Complaint> {
+    session.place.inbox().ok_or_else(|| {
+        let message = "this connection is to no inbox".into();
+        Complaint { code: "INVALID", message }
+    })
+}
+
+/// The place among the session's streams of the topic that a client names.
+fn meant(session: &Session, topic: Option<&TopicName>) -> Result<usize, Complaint> {
+    let found = match topic {
+        None if session.reading.len() == 1 => Some(0),
+        None => None,
+        Some(topic) => {
+            let stream = Stream::Topic(topic.clone());
+            session.reading.iter().position(|one| one.stream == stream)
+        }
+    };
+    found.ok_or_else(|| {
+        let message = "name the `topic`: one of those of this connection".into();
+        Complaint { code: "INVALID", message }
+    })
+}
+
+pub(super) fn unavailable(error: StoreError) -> Complaint {
     StoreFailed { stage: "relay", error: &error }.emit();
     Complaint { code: "UNAVAILABLE", message: "the store cannot answer now".into() }
 }

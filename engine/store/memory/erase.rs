@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::State;
 use super::plan::run_key;
-use crate::model::{EventId, MessageId, Run, RunId, RunStatus, UserId};
+use crate::model::{EventId, FrameBody, MessageId, Run, RunId, RunStatus, UserId};
 use crate::store::Erased;
 
 impl State {
@@ -54,6 +54,13 @@ impl State {
     }
 
     fn erase_subscriptions(&mut self, id: &UserId) -> u64 {
+        for room in self.rooms.values_mut() {
+            room.members.remove(id);
+            room.said.retain(|_, saying| saying.user != *id);
+        }
+        for kept in self.kept.values_mut() {
+            kept.frames.retain(|_, (_, body)| !is_said_by(body, id));
+        }
         self.topics.values_mut().map(|subscribers| u64::from(subscribers.remove(id))).sum()
     }
 
@@ -62,6 +69,7 @@ impl State {
         let theirs = self.runs.iter().filter(|(_, row)| row.run.recipient.as_ref() == Some(id));
         let theirs: Vec<RunId> = theirs.map(|(&id, _)| id).collect();
         self.leave(&theirs, now);
+        self.forget_waits(&theirs);
         let mut events = BTreeSet::new();
         for id in theirs {
             let Some(row) = self.runs.get_mut(&id) else { continue };
@@ -102,6 +110,15 @@ impl State {
                 Arc::make_mut(&mut row.event).data = Value::Object(Map::new());
             }
         }
+    }
+}
+
+fn is_said_by(body: &FrameBody, id: &UserId) -> bool {
+    match body {
+        FrameBody::Published { name, data } => {
+            name == "chat_message" && data["user_id"] == id.to_json()
+        }
+        _ => false,
     }
 }
 

@@ -76,7 +76,7 @@ impl Events for MemoryStore {
 
 impl State {
     pub(super) fn accept(&mut self, acceptance: Acceptance) -> Accepted {
-        let Acceptance { event, body_hash, mut plan } = acceptance;
+        let Acceptance { event, body_hash, mut plan, .. } = acceptance;
         let id = event.id;
         if let Some(key) = &event.idempotency_key {
             let key = (event.tenant.clone(), key.clone());
@@ -93,10 +93,12 @@ impl State {
             runs: Vec::new(),
             decisions: Vec::new(),
             unplanned: Vec::new(),
+            accepted: self.events.len() + 1,
         };
         self.events.insert(id, row);
         let more = plan.more.take();
         let frames = self.write(plan);
+        let more = more.or_else(|| self.if_awaited(id));
         self.plan_on(id, more);
         Accepted::New { id, frames }
     }

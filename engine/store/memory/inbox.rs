@@ -59,14 +59,16 @@ impl Inbox for MemoryStore {
         now: Timestamp,
     ) -> Result<(u64, Vec<Frame>)> {
         let mut state = self.state();
-        let mut changed = 0;
+        let mut read = Vec::new();
         for entry in state.entries.values_mut() {
             let asked = category.is_none_or(|category| entry.category == *category);
             if asked && entry.user == *user && entry.read_at.is_none() {
                 entry.read_at = Some(now);
-                changed += 1;
+                read.push(entry.id);
             }
         }
+        let changed = read.len() as u64;
+        read.into_iter().for_each(|id| state.wake_by_state(id));
         Ok((changed, state.push_bulk(user, "mark_all_read", changed, category)))
     }
 
@@ -85,6 +87,7 @@ impl Inbox for MemoryStore {
             {
                 entry.read_at = Some(now);
                 changed += 1;
+                state.wake_by_state(id);
             }
         }
         let frames = state.push_bulk(user, "mark_multiple_read", changed, None);
@@ -130,6 +133,7 @@ impl State {
         entry.read_at = read_at;
         let entry = entry.clone();
         let frame = self.push_read(&entry);
+        self.wake_by_state(id);
         Some((entry, vec![frame]))
     }
 

@@ -15,6 +15,7 @@ impl State {
         for stop in &plan.stops {
             self.stop(stop);
         }
+        let new_runs: HashSet<RunId> = plan.runs.iter().map(|run| run.id).collect();
         let mut old_runs = HashSet::new();
         let mut old_messages = HashSet::new();
         for run in plan.runs {
@@ -60,6 +61,20 @@ impl State {
         for &(run, at) in &plan.leaves {
             self.leave(&[run], at);
         }
+        for publication in plan.publications {
+            if publication.decision.run.is_none_or(|run| !old_runs.contains(&run)) {
+                frames.extend(self.publish_once(publication));
+            }
+        }
+        for wait in plan.waits {
+            if !old_runs.contains(&wait.run) {
+                let is_new = new_runs.contains(&wait.run);
+                self.begin_wait(wait, is_new);
+            }
+        }
+        for found in plan.matches {
+            self.match_wait(&found);
+        }
         frames
     }
 
@@ -97,12 +112,14 @@ impl State {
     /// The message is due at its `due_at`, if it is to be sent.
     pub(super) fn schedule_message(&mut self, id: MessageId) {
         let Some(MessageRow { message, .. }) = self.messages.get(&id) else { return };
+        let run = message.run;
         if message.status == MessageStatus::Pending {
             self.due_messages.wait(id, message.priority, message.due_at);
         } else {
             self.due_messages.rest(id);
         }
         self.due_messages.progressed(id);
+        self.wake_by_state(run);
     }
 
     pub(super) fn add_decisions(&mut self, decisions: impl IntoIterator<Item = Decision>) {

@@ -204,6 +204,7 @@ impl State {
         if !self.due_runs.holds(progress.id, progress.fence) {
             return None;
         }
+        self.forget_waits(&[progress.id]);
         let run = Arc::make_mut(&mut self.runs.get_mut(&progress.id)?.run);
         match progress.run {
             Some(new) => {

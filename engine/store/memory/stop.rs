@@ -98,6 +98,7 @@ impl State {
         stopped.runs.push(id);
         self.schedule_run(id);
         self.leave(&[id], order.at);
+        self.forget_waits(&[id]);
         self.add_decisions([decision]);
     }
 }

@@ -25,7 +25,7 @@ impl UserStream {
         entry_frame(entry)
     }
 
-    fn push(&mut self, user: &UserId, body: FrameBody) -> Frame {
+    pub fn push(&mut self, user: &UserId, body: FrameBody) -> Frame {
         self.head += 1;
         let body = Arc::new(body);
         self.kept.insert(self.head, body.clone());

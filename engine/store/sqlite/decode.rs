@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::model::{
     Attempt, AttemptOutcome, Decision, Entry, Event, FrameBody, Message, MessageStatus, Priority,
-    Run, RunStatus, UserId, Verdict,
+    Run, RunStatus, Verdict,
 };
 use crate::store::{Result, StoreError};
 
@@ -177,10 +177,10 @@ pub(super) fn entry(row: &SqliteRow) -> Result<Entry> {
 }
 
 /// A frame as it was stored: what the relay sends.
-pub(super) fn frame_body(user: &UserId, text: &str) -> Result<FrameBody> {
+pub(super) fn frame_body(stream: &str, text: &str) -> Result<FrameBody> {
     serde_json::from_str(text).map_err(|error| StoreError::Unreadable {
-        noun: "frame of user",
-        id: user.to_string(),
+        noun: "frame of",
+        id: stream.to_owned(),
         why: error.to_string(),
     })
 }

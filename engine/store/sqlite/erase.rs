@@ -26,6 +26,15 @@ pub(super) async fn everywhere(
     let theirs = sqlx::query_scalar("SELECT id FROM run WHERE recipient = ?");
     let theirs = theirs.bind(user.0.clone()).fetch_all(&mut *connection).await?;
     collections::leave(connection, &theirs, now).await?;
+    change(connection, "DELETE FROM member WHERE user = ?1", user).await?;
+    change(connection, "DELETE FROM saying WHERE user = ?1", user).await?;
+    change(
+        connection,
+        "DELETE FROM stream_frame WHERE stream LIKE 'room:%' AND json_extract(body, '$.type') = 'chat_message'
+         AND CAST(json_extract(body, '$.data.user_id') AS TEXT) = ?1",
+        user,
+    )
+    .await?;
     // The data of events that concerned nobody else; others still need theirs.
     change(
         connection,
@@ -57,6 +66,12 @@ pub(super) async fn everywhere(
         user,
     )
     .await?;
+    for sql in [
+        "DELETE FROM wait WHERE run IN (SELECT id FROM run WHERE recipient = ?1)",
+        "DELETE FROM awaited WHERE run IN (SELECT id FROM run WHERE recipient = ?1)",
+    ] {
+        change(connection, sql, user).await?;
+    }
     // The key (event, workflow, who) stays unique: the run's own id stands for the person.
     change(
         connection,

@@ -8,7 +8,7 @@ use super::rows::{Bound, Bulk};
 use super::sealed::Clear;
 use super::streams::Streams;
 use super::writer::Call;
-use super::{SqliteStore, plan, stops};
+use super::{SqliteStore, plan, stops, waits};
 use crate::model::{Event, EventId, EventStatus, Run, Version, WorkflowName};
 use crate::store::{
     Acceptance, Accepted, Backlog, EventRecord, Events, Result, SHOWN_RUNS, TOLD_RUNS, Timeline,
@@ -200,6 +200,9 @@ pub(super) async fn accept(
             *frames = written.next().unwrap_or_default();
         }
     }
+    let events: Vec<_> =
+        all.iter().zip(&answers).filter(new).map(|(acceptance, _)| &acceptance.event).collect();
+    waits::make_due(connection, streams, &events).await?;
     Ok(answers)
 }
 
@@ -216,7 +219,7 @@ pub(super) async fn emitted(
 }
 
 fn bind<'q>(query: Bound<'q>, acceptance: &'q Acceptance) -> Bound<'q> {
-    let Acceptance { event, body_hash, plan } = acceptance;
+    let Acceptance { event, body_hash, plan, .. } = acceptance;
     let more = plan.more.as_ref();
     let told = (!event.told.is_empty()).then(|| json(&serde_json::json!(event.told)));
     query

@@ -5,9 +5,9 @@ use jiff::Timestamp;
 use sqlx::{AssertSqlSafe, QueryBuilder, Row, Sqlite, SqliteConnection};
 use uuid::Uuid;
 
-use super::SqliteStore;
 use super::decode::{self, millis};
 use super::sealed::unless_locked;
+use super::{SqliteStore, waits};
 use crate::model::{Attempt, Category, Entry, Frame, FrameBody, Message, RunId, Stream, UserId};
 use crate::store::{Inbox, InboxOrder, InboxPage, InboxQuery, Replay, Result};
 
@@ -87,6 +87,7 @@ impl Inbox for SqliteStore {
                     if changed.rows_affected() == 0 {
                         return Ok(Vec::new());
                     }
+                    waits::wake_by_state(connection, &[id.0]).await?;
                     let body = FrameBody::NotificationRead { notification_id: id, read_at };
                     Ok(vec![frame(connection, &user, body, now).await?])
                 })
@@ -109,16 +110,17 @@ impl Inbox for SqliteStore {
                 let user = owner.clone();
                 let category = category.clone();
                 Box::pin(async move {
-                    let changed = sqlx::query(
+                    let read: Vec<Uuid> = sqlx::query_scalar(
                         "UPDATE inbox SET read_at = ?1 WHERE user = ?2 AND read_at IS NULL
-                         AND deleted_at IS NULL AND (?3 IS NULL OR category = ?3)",
+                         AND deleted_at IS NULL AND (?3 IS NULL OR category = ?3) RETURNING id",
                     )
                     .bind(millis(now))
                     .bind(user.0.clone())
                     .bind(category.as_ref().map(|category| category.0.clone()))
-                    .execute(&mut *connection)
-                    .await?
-                    .rows_affected();
+                    .fetch_all(&mut *connection)
+                    .await?;
+                    waits::wake_by_state(connection, &read).await?;
+                    let changed = read.len() as u64;
                     bulk(connection, &user, "mark_all_read", changed, category, now).await
                 })
             })
@@ -183,7 +185,7 @@ impl Inbox for SqliteStore {
             frames.push(of(user, entry.seq, FrameBody::from(&entry)));
         }
         for (seq, body) in bodies {
-            let body = decode::frame_body(user, &body)?;
+            let body = decode::frame_body(user.as_str(), &body)?;
             frames.push(of(user, seq.unsigned_abs(), body));
         }
         frames.sort_by_key(|frame| frame.seq);
@@ -225,6 +227,7 @@ impl SqliteStore {
                         .execute(&mut *connection)
                         .await?
                         .rows_affected();
+                    waits::wake_by_state(connection, &found).await?;
                     let missing = asked.into_iter().filter(|id| !found.contains(&id.0)).collect();
                     let (changed, frames) =
                         bulk(connection, &user, action, changed, None, now).await?;
@@ -309,7 +312,7 @@ fn of(user: &UserId, seq: u64, body: FrameBody) -> Frame {
     Frame { stream: Stream::User(user.clone()), seq, body: Arc::new(body) }
 }
 
-async fn head(connection: &mut SqliteConnection, user: &UserId) -> sqlx::Result<u64> {
+pub(super) async fn head(connection: &mut SqliteConnection, user: &UserId) -> sqlx::Result<u64> {
     let row = sqlx::query(
         "SELECT max(coalesce((SELECT max(seq) FROM inbox WHERE user = ?1), 0),
                     coalesce((SELECT max(seq) FROM frame WHERE user = ?1), 0))",

@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, QueryBuilder, Row, Sqlite};
 use uuid::Uuid;
 
 use super::decode::{self, millis};
-use super::{SqliteStore, ledger, plan};
+use super::{SqliteStore, ledger, plan, waits};
 use crate::model::{Attempt, Decision, Message, MessageId, MessageStatus, Verdict};
 use crate::store::{MessageQuery, MessageRecord, Messages, Result};
 
@@ -103,6 +103,7 @@ impl SqliteStore {
                         if verdict == Verdict::Cancel {
                             ledger::never_sent(connection, id, now).await?;
                         }
+                        waits::wake_by_messages(connection, [id.0].into_iter()).await?;
                     }
                     Ok(before)
                 })

@@ -6,12 +6,11 @@ use std::sync::Arc;
 use sqlx::SqliteConnection;
 use uuid::Uuid;
 
-use super::collections;
 use super::decode::{json, millis, run_status, shared};
 use super::rows::{Bound, Bulk};
 use super::streams::Streams;
-use super::{events, stops};
-use crate::model::{Attempt, Decision, Entry, Frame, FrameBody, Message, Run, Stream};
+use super::{collections, events, frames as published, stops, waits};
+use crate::model::{Attempt, Decision, Entry, Frame, FrameBody, Message, Run, RunId, Stream};
 use crate::store::{Acceptance, Plan};
 
 const RUNS: Bulk = Bulk {
@@ -101,7 +100,16 @@ async fn write_part(
     }
 
     let kept = |decision: &&Decision| decision.message.is_none_or(|id| !old.contains(&id.0));
-    let all: Vec<&Decision> = plans.iter().flat_map(|plan| &plan.decisions).filter(kept).collect();
+    let mut all: Vec<&Decision> =
+        plans.iter().flat_map(|plan| &plan.decisions).filter(kept).collect();
+    for (place, plan) in plans.iter().enumerate() {
+        let is_new = |run: Option<RunId>| run.is_none_or(|run| !old_runs.contains(&run.0));
+        let new = plan.publications.iter().filter(|each| is_new(each.decision.run));
+        for (frame, decision) in published::publish(connection, streams, new).await? {
+            frames[place].push(frame);
+            all.push(decision);
+        }
+    }
     decisions(connection, &all).await?;
     let all: Vec<&Acceptance> = plans.iter().flat_map(|plan| &plan.events).collect();
     events::emitted(connection, &all).await?;
@@ -109,6 +117,7 @@ async fn write_part(
         stops::note_unplanned(connection, plan).await?;
     }
     collections::write(connection, plans, |run| old_runs.contains(run)).await?;
+    waits::write(connection, streams, plans, |run| old_runs.contains(&run.0)).await?;
     Ok(frames)
 }
 

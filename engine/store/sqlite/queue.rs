@@ -16,7 +16,7 @@ use super::rows::{Bound, Bulk};
 use super::sealed::unless_locked;
 use super::streams::Streams;
 use super::writer::Call;
-use super::{SqliteStore, ledger, recover, stops};
+use super::{SqliteStore, ledger, recover, stops, waits};
 use crate::model::{Event, EventId, Fence, Frame, Run, RunId};
 use crate::store::{
     Claim, Departed, Departure, DueEvent, DueMessage, DueRun, Plan, Progress, Queue, QueueName,
@@ -375,6 +375,10 @@ pub(super) async fn settle(
         for (place, frame) in plan::entries(connection, streams, entries).await? {
             answers[place].get_or_insert_default().push(frame);
         }
+        if waits::exist(connection, streams).await? {
+            let ended = round.iter().filter(|(_, each)| each.status.is_final());
+            waits::wake_by_messages(connection, ended.map(|(_, each)| each.message.0)).await?;
+        }
     }
     Ok(answers)
 }
@@ -456,6 +460,9 @@ pub(super) async fn advanced(
             })
             .await?;
         let kept = ids(&rows)?;
+        if waits::exist(connection, streams).await? {
+            waits::forget(connection, kept.iter().copied()).await?;
+        }
         let mut round = round;
         round.retain(|(_, progress)| kept.contains(&progress.id.0));
         let plans: Vec<_> = round.iter().map(|(_, progress)| &progress.plan).collect();

@@ -5,7 +5,7 @@ use sqlx::{Row, SqliteConnection};
 use uuid::Uuid;
 
 use super::decode::millis;
-use super::plan;
+use super::{plan, waits};
 use crate::model::{Attempt, AttemptOutcome, MessageStatus};
 use crate::store::{Recovered, Unsent};
 
@@ -67,6 +67,7 @@ pub(super) async fn expired(
         });
     }
     plan::attempts(connection, &attempts.iter().collect::<Vec<_>>()).await?;
+    waits::wake_by_messages(connection, attempts.iter().map(|attempt| attempt.message.0)).await?;
     Ok(Recovered { released, unknown: rows.len() as u64 })
 }
 

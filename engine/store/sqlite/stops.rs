@@ -5,7 +5,7 @@ use sqlx::{AssertSqlSafe, Row, SqliteConnection};
 use uuid::Uuid;
 
 use super::decode::{self, shared};
-use super::{SqliteStore, collections, ledger, plan};
+use super::{SqliteStore, collections, ledger, plan, waits};
 use crate::model::{EventId, MessageStatus, WorkflowName};
 use crate::store::{Plan, Result, Stop, Stopped, Stops, StoreError, Unplanned};
 
@@ -60,6 +60,7 @@ pub(super) async fn stop(connection: &mut SqliteConnection, order: &Stop) -> sql
     }
     let ids: Vec<Uuid> = stopped.runs.iter().map(|run| run.0).collect();
     collections::leave(connection, &ids, order.at).await?;
+    waits::forget(connection, ids.iter().copied()).await?;
     let unplanned = "UPDATE unplanned SET stopped = 1 WHERE key = ?1 AND stopped = 0 \
          AND (?2 IS NULL OR workflow = ?2) AND event < ?4 \
          AND (SELECT tenant FROM event WHERE id = unplanned.event) = ?5 RETURNING event, workflow";

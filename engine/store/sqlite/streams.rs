@@ -12,6 +12,8 @@ const KEPT: usize = 100_000;
 #[derive(Default)]
 pub(super) struct Streams {
     heads: HashMap<UserId, u64>,
+    /// Whether any run waits for anything; `None`: to be looked up.
+    pub waits: Option<bool>,
 }
 
 impl Streams {

@@ -7,6 +7,9 @@ use crate::diagnostic::{Kind, Node};
 use crate::model::{AttemptOutcome, ChannelName, ProviderName, Span, UserId, WorkflowName};
 use crate::workflow::reader::{Fields, Reader};
 
+/// Failures that one line tells of.
+const MOST_TIMES: u64 = 1_000_000;
+
 /// Something that happens, with its place.
 #[derive(Clone, Debug)]
 pub struct When {
@@ -125,7 +128,7 @@ pub(super) fn fault(reader: &Reader<'_>, node: &Node) -> Option<Fault> {
     let code = fields.text("code");
     let message = fields.text("message");
     let after = fields.span("after");
-    let times = fields.count("times");
+    let times = fields.count_to("times", MOST_TIMES);
     let from = instant(reader, &mut fields, "from");
     let until = instant(reader, &mut fields, "until");
     fields.finish();

@@ -55,10 +55,10 @@ pub(super) fn details(kind: &StepKind) -> Vec<String> {
             std::iter::once(channels).chain(template(send.template.as_deref())).collect()
         }
         StepKind::Route(route) => {
-            let mut lines = vec![names(&route.channels).replace(", ", " → ")];
+            let mut lines = vec![names(&route.send.channels).replace(", ", " → ")];
             let within = route.within.map(|span| format!(" within {span}")).unwrap_or_default();
             lines.push(format!("until {:?}{within}", route.success).to_lowercase());
-            lines.extend(template(route.template.as_deref()));
+            lines.extend(template(route.send.template.as_deref()));
             lines
         }
         StepKind::Publish(publish) => {
@@ -68,8 +68,8 @@ pub(super) fn details(kind: &StepKind) -> Vec<String> {
                 Target::User(to) => ("user", to),
             };
             let mut lines = vec![format!("{what} {}", to.text())];
-            lines.extend(publish.name.clone());
-            if let Payload::Template(name) = &publish.payload {
+            lines.push(publish.name().to_owned());
+            if let Payload::Template(name, _) = &publish.payload {
                 lines.extend(template(Some(name)));
             }
             lines

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use super::Fields;
 use crate::diagnostic::Node;
 use crate::expression::{Expression, Names};
@@ -18,6 +20,9 @@ pub struct Fetch {
     pub once: bool,
 }
 
+/// How long a server may be waited for.
+const MOST: Duration = Duration::from_secs(60);
+
 const METHODS: [(&str, &str); 5] =
     [("GET", "GET"), ("POST", "POST"), ("PUT", "PUT"), ("PATCH", "PATCH"), ("DELETE", "DELETE")];
 
@@ -30,7 +35,15 @@ pub(super) fn read(value: &Node, mut fields: Fields<'_, '_>) -> Option<Fetch> {
     let headers = fields.expressions("headers", Names::STEP);
     let body = fields.expression("body", Names::STEP);
     let into = fields.text("into");
-    let timeout = fields.span("timeout");
+    let timeout = fields.take("timeout");
+    let timeout = timeout.and_then(|node| {
+        let span = reader.span(node, "timeout")?;
+        if span.0 > MOST {
+            let message = format!("a server has at most {} s", MOST.as_secs());
+            reader.error("fetch.timeout", node.span.clone(), message);
+        }
+        Some(span)
+    });
     let cache = fields.take("cache").and_then(|node| reader.span_or_zero(node, "cache"));
     let once = fields.flag("once");
     fields.finish();

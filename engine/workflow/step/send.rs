@@ -59,6 +59,22 @@ pub(super) fn read(
 ) -> Option<Send> {
     let reader = fields.reader;
     let channels = fields.texts("send");
+    if channels.is_empty() {
+        reader.error("send.channel", fields.span.clone(), "a `send` step needs a channel");
+    }
+    let send = message(&mut fields, channels, condition, place);
+    fields.finish();
+    Some(send)
+}
+
+/// What a step says of the messages that it makes.
+pub(super) fn message(
+    fields: &mut Fields<'_, '_>,
+    channels: Vec<(String, Range<usize>)>,
+    condition: Option<Expression>,
+    place: Arc<str>,
+) -> Send {
+    let reader = fields.reader;
     let template = fields.take("template");
     let providers = fields.texts("providers");
     let retry = fields.take("retry").map(|node| {
@@ -70,14 +86,10 @@ pub(super) fn read(
     let expires = fields.span("expires");
     let to = fields.expression("to", Names::STEP);
     let data = fields.expressions("data", Names::STEP);
-    if channels.is_empty() {
-        reader.error("send.channel", fields.span.clone(), "a `send` step needs a channel");
-    }
-    fields.finish();
     let template_span = template.map_or(0..0, |node| node.span.clone());
     let template = template.and_then(|node| reader.text(node, "template"));
     let (channels, channel_spans): (Vec<_>, Vec<_>) = channels.into_iter().unzip();
-    Some(Send {
+    Send {
         channels: channels.into_iter().map(ChannelName::from).collect(),
         template,
         providers: providers.into_iter().map(|(name, _)| ProviderName::from(name)).collect(),
@@ -91,5 +103,5 @@ pub(super) fn read(
         place,
         channel_spans,
         template_span,
-    })
+    }
 }

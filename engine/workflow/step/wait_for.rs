@@ -1,8 +1,11 @@
-use super::{Fields, Step};
+use std::ops::Range;
+
+use super::{Fields, Step, StepKind};
 use crate::diagnostic::{Kind, Node};
 use crate::expression::{Expression, Names};
 use crate::model::Span;
-use crate::workflow::{Pattern, language};
+use crate::workflow::reader::Reader;
+use crate::workflow::{Pattern, Workflow, language};
 
 /// A wait for something to happen, with an end.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,7 +21,7 @@ pub enum Awaited {
     /// `matching` is asked of the incoming event; `None`: its key is the run's.
     Event { on: Vec<Pattern>, matching: Option<Expression> },
     /// A step's message reaches a state.
-    Message { step: String, state: State },
+    Message { step: String, state: State, span: Range<usize> },
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -82,13 +85,38 @@ pub(super) fn read(value: &Node, mut fields: Fields<'_, '_>, path: &str) -> Opti
     Some(WaitFor { awaited, timeout, on_match, on_timeout })
 }
 
+/// What a wait names elsewhere in the file.
+pub(super) fn check(reader: &Reader<'_>, workflow: &Workflow, step: &Step, wait: &WaitFor) {
+    match &wait.awaited {
+        Awaited::Event { matching: None, .. } if workflow.key.is_none() => {
+            let message =
+                "without a `match`, the event is told by the workflow's `key`: it has none";
+            reader.error("wait_for.key", step.span.clone(), message);
+        }
+        Awaited::Event { .. } => {}
+        Awaited::Message { step: id, span, .. } => {
+            let steps = workflow.all_steps();
+            let mut senders = steps
+                .into_iter()
+                .filter(|step| matches!(step.kind, StepKind::Send(_) | StepKind::Route(_)))
+                .filter_map(|step| step.id.as_deref());
+            if !senders.any(|sender| sender == id) {
+                let message = format!("no `send` or `route` step has the id `{id}`");
+                reader.error("wait_for.step", span.clone(), message);
+            }
+        }
+    }
+}
+
 fn message(fields: &Fields<'_, '_>, node: &Node) -> Option<Awaited> {
     let mut inner = fields.reader.fields(node, &language::MESSAGE)?;
-    let step = inner.need("step").and_then(|node| fields.reader.text(node, "step"));
+    let named = inner.need("step");
+    let step = named.and_then(|node| fields.reader.text(node, "step"));
     let states = [("delivered", State::Delivered), ("seen", State::Seen), ("read", State::Read)];
     let state = inner.word("state", &states);
     inner.finish();
-    Some(Awaited::Message { step: step?, state })
+    let span = named.map_or(0..0, |node| node.span.clone());
+    Some(Awaited::Message { step: step?, state, span })
 }
 
 fn next(fields: &Fields<'_, '_>, node: &Node, what: &str, path: &str) -> Next {

@@ -163,7 +163,9 @@ impl From<EgressError> for Error {
     fn from(error: EgressError) -> Self {
         match error {
             EgressError::Refused(Refusal { code, message }) => forbidden(code, &message),
-            EgressError::TooLarge { limit } => Self::TooLarge(limit as u64),
+            EgressError::TooLarge { limit } | EgressError::AnswerTooLarge { limit } => {
+                Self::TooLarge(limit as u64)
+            }
             EgressError::Dns => Self::Dns(error.to_string()),
             EgressError::Connect { .. } => Self::Connect(error.to_string()),
             EgressError::Tls { .. } => Self::Tls(error.to_string()),
