@@ -156,10 +156,7 @@ impl Node {
             limits: config.relay.clone(),
             server: config.server.clone(),
             epoch: store.epoch(),
-            catalog: {
-                let pipeline = pipeline.clone();
-                Box::new(move || pipeline.catalog())
-            },
+            catalog: in_force(&pipeline),
         };
         let parts = api::Parts {
             store: shared,
@@ -275,6 +272,12 @@ fn catalog(
         None if dev => Ok((Arc::default(), loaded.diagnostics)),
         None => Err(StartError::Files(loaded.diagnostics)),
     }
+}
+
+/// The relay's look at the files, whenever it asks.
+fn in_force(pipeline: &Arc<Pipeline>) -> Box<dyn Fn() -> Arc<Catalog> + Send + Sync> {
+    let pipeline = pipeline.clone();
+    Box::new(move || pipeline.catalog())
 }
 
 fn serve(

@@ -108,6 +108,8 @@ impl State {
             let of_others = runs.any(|row| row.run.recipient.is_some() || is_unfinished(&row.run));
             if named && !of_others {
                 Arc::make_mut(&mut row.event).data = Value::Object(Map::new());
+                let kept = self.once.iter_mut().filter(|(once, _)| once.event == *event_id);
+                kept.for_each(|(_, result)| *result = Value::Null);
             }
         }
     }

@@ -26,15 +26,7 @@ pub(super) async fn everywhere(
     let theirs = sqlx::query_scalar("SELECT id FROM run WHERE recipient = ?");
     let theirs = theirs.bind(user.0.clone()).fetch_all(&mut *connection).await?;
     collections::leave(connection, &theirs, now).await?;
-    change(connection, "DELETE FROM member WHERE user = ?1", user).await?;
-    change(connection, "DELETE FROM saying WHERE user = ?1", user).await?;
-    change(
-        connection,
-        "DELETE FROM stream_frame WHERE stream LIKE 'room:%' AND json_extract(body, '$.type') = 'chat_message'
-         AND CAST(json_extract(body, '$.data.user_id') AS TEXT) = ?1",
-        user,
-    )
-    .await?;
+    rooms(connection, user).await?;
     // The data of events that concerned nobody else; others still need theirs.
     change(
         connection,
@@ -66,12 +58,7 @@ pub(super) async fn everywhere(
         user,
     )
     .await?;
-    for sql in [
-        "DELETE FROM wait WHERE run IN (SELECT id FROM run WHERE recipient = ?1)",
-        "DELETE FROM awaited WHERE run IN (SELECT id FROM run WHERE recipient = ?1)",
-    ] {
-        change(connection, sql, user).await?;
-    }
+    waits(connection, user).await?;
     // The key (event, workflow, who) stays unique: the run's own id stands for the person.
     change(
         connection,
@@ -84,6 +71,33 @@ pub(super) async fn everywhere(
     .await?;
     tracing::info!(at = %now, entries, messages, subscriptions, "a user was erased");
     Ok(Some(Erased { entries, messages, subscriptions }))
+}
+
+/// What was said in rooms, by whatever frame it can still be read.
+async fn rooms(connection: &mut SqliteConnection, user: &UserId) -> sqlx::Result<()> {
+    change(connection, "DELETE FROM member WHERE user = ?1", user).await?;
+    change(connection, "DELETE FROM saying WHERE user = ?1", user).await?;
+    change(
+        connection,
+        "DELETE FROM stream_frame WHERE stream LIKE 'room:%' AND json_extract(body, '$.type') = 'chat_message'
+         AND CAST(json_extract(body, '$.data.user_id') AS TEXT) = ?1",
+        user,
+    )
+    .await?;
+    Ok(())
+}
+
+/// What their runs waited for, and what was kept for events that concerned nobody else.
+async fn waits(connection: &mut SqliteConnection, user: &UserId) -> sqlx::Result<()> {
+    for sql in [
+        "DELETE FROM wait WHERE run IN (SELECT id FROM run WHERE recipient = ?1)",
+        "DELETE FROM awaited WHERE run IN (SELECT id FROM run WHERE recipient = ?1)",
+        "UPDATE once SET result = 'null' WHERE event IN (SELECT event FROM run WHERE recipient = ?1)
+         AND NOT EXISTS (SELECT 1 FROM run WHERE run.event = once.event AND recipient IS NOT ?1)",
+    ] {
+        change(connection, sql, user).await?;
+    }
+    Ok(())
 }
 
 async fn change(
