@@ -125,6 +125,7 @@ impl Node {
         let rules = Rules {
             retry: config.engine.retry.clone(),
             strict_events: config.engine.strict_events,
+            time_zone: config.engine.time_zone.clone(),
         };
         let pipeline = Arc::new(Pipeline::new(
             clock.clone(),

@@ -78,6 +78,8 @@ pub struct Rules {
     pub retry: Vec<Span>,
     /// Refuse events that no `events.yaml` declares.
     pub strict_events: bool,
+    /// The IANA zone of users who name none.
+    pub time_zone: String,
 }
 
 #[async_trait]
@@ -296,7 +298,8 @@ impl Pipeline {
             Err(error) => return Err(Box::new(Ended::no_data(permit.planned(), &error, now))),
         };
         let catalog = self.catalog();
-        render::render(permit, step.template.as_deref(), data, &catalog.templates)
+        let zone = &self.rules.time_zone;
+        render::render(permit, step.template.as_deref(), data, &catalog.templates, zone)
             .map_err(|error| Box::new(Ended::not_rendered(&error, now)))
     }
 

@@ -41,7 +41,8 @@ enum Reason {
 }
 
 /// Renders a permitted message. `template` is the path that its step names, `data` the step's own
-/// data, which the template sees under that name.
+/// data, which the template sees under that name, and `zone` the time zone of a recipient who has
+/// none.
 ///
 /// A webhook without a template carries its event: `{"type", "timestamp", "data"}`.
 ///
@@ -52,8 +53,9 @@ pub fn render(
     template: Option<&str>,
     data: Option<Value>,
     templates: &Set,
+    zone: &str,
 ) -> Result<Rendered, RenderError> {
-    match content(permit.planned(), template, data, templates, permit.granted_at()) {
+    match content(permit.planned(), template, data, templates, zone, permit.granted_at()) {
         Ok(content) => Ok(Rendered { permit, content }),
         Err(reason) => {
             Err(RenderError { message: Box::new(permit.planned().message.clone()), reason })
@@ -128,12 +130,13 @@ fn content(
     template: Option<&str>,
     data: Option<Value>,
     templates: &Set,
+    zone: &str,
     now: Timestamp,
 ) -> Result<Content, Reason> {
     let channel = planned.message.channel.as_str();
     match template {
         Some(path) if templates.has(path, channel) => {
-            let mut context = context::context(planned, data, now);
+            let mut context = context::context(planned, data, zone, now);
             templates
                 .render(path, channel, planned.recipient.locale(), &mut context)
                 .map_err(Reason::Template)

@@ -5,11 +5,16 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use crate::model::{Event, Planned, Recipient, Run, User};
-use crate::template::Context;
+use crate::template::{Context, DEFAULT_ZONE};
 
 /// One object for one message. A field that has no value is not there, so that its use is an
 /// error or falsy, as in expressions.
-pub(super) fn context(planned: &Planned, data: Option<Value>, now: Timestamp) -> Context {
+pub(super) fn context(
+    planned: &Planned,
+    data: Option<Value>,
+    zone: &str,
+    now: Timestamp,
+) -> Context {
     let mut names = Map::new();
     names.insert("event".to_owned(), event(&planned.event));
     names.insert("recipient".to_owned(), recipient(&planned.recipient));
@@ -18,8 +23,14 @@ pub(super) fn context(planned: &Planned, data: Option<Value>, now: Timestamp) ->
         let left = planned.run.state.get(name).cloned();
         names.insert(name.to_owned(), left.unwrap_or_else(|| Map::new().into()));
     }
+    if let Some(collected) = planned.run.state.get("collected") {
+        put(&mut names, "count", collected.get("count").cloned());
+        let items = collected.get("items").and_then(Value::as_array);
+        put(&mut names, "items", items.map(|items| items.iter().map(item).collect::<Value>()));
+    }
     put(&mut names, "data", data);
     put(&mut names, "now", Some(now.to_string()));
+    put(&mut names, DEFAULT_ZONE, Some(zone));
     Context::from(Value::Object(names))
 }
 
@@ -31,6 +42,18 @@ fn event(event: &Event) -> Value {
     put(&mut fields, "at", Some(event.at.to_string()));
     put(&mut fields, "actor", event.actor.as_ref().map(|actor| actor.as_str()));
     put(&mut fields, "tenant", Some(event.tenant.as_str()));
+    fields.into()
+}
+
+/// An event that a step collected: the fields of its data stand beside its own, which win.
+fn item(event: &Value) -> Value {
+    let mut fields = match event.get("data") {
+        Some(Value::Object(data)) => data.clone(),
+        _ => Map::new(),
+    };
+    if let Some(own) = event.as_object() {
+        fields.extend(own.iter().map(|(name, value)| (name.clone(), value.clone())));
+    }
     fields.into()
 }
 

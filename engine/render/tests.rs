@@ -103,7 +103,7 @@ fn templates(files: &[(&str, &str)]) -> Set {
 fn body(channel: &str, source: &str, data: Option<Value>) -> Result<String, Reason> {
     let set = templates(&[(&format!("templates/a/b/{channel}.hbs"), source)]);
     let now = at("2026-11-21T10:00:05Z");
-    content(&planned(channel), Some("a/b"), data, &set, now).map(|content| content.body)
+    content(&planned(channel), Some("a/b"), data, &set, "UTC", now).map(|content| content.body)
 }
 
 #[test]
@@ -139,21 +139,22 @@ fn a_contact_is_a_recipient_by_the_fields_the_event_gave() {
     let mut planned = planned("sms");
     planned.recipient.person = None;
     planned.recipient.contact = Some(json!({ "name": "Bo", "email": "bo@example.org" }));
-    let content = content(&planned, Some("a/b"), None, &set, at("2026-11-21T10:00:05Z"));
+    let content = content(&planned, Some("a/b"), None, &set, "UTC", at("2026-11-21T10:00:05Z"));
     assert_eq!(content.map(|content| content.body), Ok("Bo buyer".to_owned()));
 }
 
 #[test]
 fn a_webhook_without_a_template_carries_the_event_and_other_channels_fail() {
     let (set, now) = (Set::default(), at("2026-11-21T10:00:05Z"));
-    let webhook = content(&planned("webhook"), None, None, &set, now).expect("rendered");
+    let webhook = content(&planned("webhook"), None, None, &set, "UTC", now).expect("rendered");
     assert_eq!(webhook.kind, "json");
     assert_eq!(
         webhook.body,
         r#"{"type":"order.shipped","timestamp":"2026-11-21T10:00:00Z","data":{"order":"A \"1\""}}"#
     );
     for template in [None, Some("a/b")] {
-        let reason = content(&planned("in_app"), template, None, &set, now).expect_err("none");
+        let reason =
+            content(&planned("in_app"), template, None, &set, "UTC", now).expect_err("none");
         assert!(matches!(reason, Reason::NoTemplate(_)), "{reason:?}");
     }
 }
