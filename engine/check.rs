@@ -12,7 +12,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::channel::Traits;
-use crate::diagnostic::{self, Diagnostic};
+use crate::diagnostic::{self, Diagnostic, Source};
 use crate::model::{Category, ChannelName};
 use crate::template;
 use crate::workflow::{self, EventSchemas, NotificationType, Route, Workflow};
@@ -26,6 +26,15 @@ pub struct Catalog {
     /// Declared by the packs' `types.yaml`.
     pub types: Vec<NotificationType>,
     pub routes: Vec<Route>,
+}
+
+/// The templates of a folder alone, for a look at one of them.
+#[derive(Debug)]
+pub struct Templates {
+    pub set: template::Set,
+    pub files: Vec<Source>,
+    /// In the order of files and lines; with an error among them the set is not to be used.
+    pub problems: Vec<Diagnostic>,
 }
 
 /// What a folder was read as.
@@ -76,6 +85,17 @@ impl Catalog {
     pub fn is_marketing(&self, category: &Category) -> bool {
         self.types.iter().any(|declared| declared.marketing && declared.name == *category)
     }
+}
+
+/// Reads `templates/` under `root`, and no workflow.
+pub fn load_templates(root: &Path) -> Templates {
+    let mut problems = Vec::new();
+    let files = files::templates(root, &mut problems);
+    let read = files.iter().map(|file| (file.path().to_owned(), file.text().to_owned()));
+    let (set, mut told) = template::Set::build(read.collect());
+    problems.append(&mut told);
+    diagnostic::sort(&mut problems);
+    Templates { set, files, problems }
 }
 
 /// Reads `workflows/` and `templates/` under `root`; one that is not there is empty. `channels`

@@ -41,15 +41,14 @@ pub(super) fn read(root: &Path, problems: &mut Vec<Diagnostic>) -> Files {
             _ => files.workflows.push(source),
         }
     }
-    for path in list(root, "templates", problems) {
-        if !path.ends_with(".hbs") {
-            continue;
-        }
-        if let Some(source) = source(root, &path, problems) {
-            files.templates.push(source);
-        }
-    }
+    files.templates = templates(root, problems);
     files
+}
+
+pub(super) fn templates(root: &Path, problems: &mut Vec<Diagnostic>) -> Vec<Source> {
+    let paths = list(root, "templates", problems);
+    let paths = paths.iter().filter(|path| path.ends_with(".hbs"));
+    paths.filter_map(|path| source(root, path, problems)).collect()
 }
 
 fn is_yaml(end: &str) -> bool {

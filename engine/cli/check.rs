@@ -19,7 +19,9 @@ impl Check {
     pub fn run(self, format: Format) -> Done {
         let loaded = check::load(&self.dir, &node::known_channels());
         let format = match format {
-            Format::Text => diagnostic::Format::Text { colour: std::io::stdout().is_terminal() },
+            Format::Text | Format::Html => {
+                diagnostic::Format::Text { colour: std::io::stdout().is_terminal() }
+            }
             Format::Json => diagnostic::Format::Json,
             Format::Github => diagnostic::Format::Github,
         };
