@@ -15,5 +15,6 @@ mod plugins;
 mod relay;
 mod server;
 mod telemetry;
+mod templates;
 mod tidy;
 mod tokens;
