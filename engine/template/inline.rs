@@ -22,6 +22,8 @@ use sha2::{Digest, Sha256};
 const CACHED_BYTES: u64 = 4 << 20;
 const CACHED_PAGES: usize = 256;
 
+const DOCTYPE: &str = "<!doctype html>";
+
 /// Why a page must be inlined for each message, and the expression that stands in the way.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Obstacle {
@@ -53,7 +55,16 @@ pub fn inline_css(html: &str) -> Option<String> {
             .load_remote_stylesheets(false)
             .build()
     });
-    INLINER.inline(html).ok()
+    let mut page = INLINER.inline(html).ok()?;
+    // The parser writes it in capitals: what needs no change stays as it was written.
+    let doctype = |page: &str| {
+        let start = page.get(..DOCTYPE.len())?;
+        start.eq_ignore_ascii_case(DOCTYPE).then(|| start.to_owned())
+    };
+    if let (Some(written), Some(_)) = (doctype(html), doctype(&page)) {
+        page.replace_range(..DOCTYPE.len(), &written);
+    }
+    Some(page)
 }
 
 impl Pages {

@@ -53,6 +53,7 @@ fn a_sheet_is_inlined_over_layout_body_and_partials_before_any_message() {
     );
     assert!(page.contains("<title>Hi A &quot;&amp; B&quot;</title>"), "{page}");
     assert!(page.contains("a:hover") && page.contains("@media"), "{page}");
+    assert!(page.starts_with("<!doctype html>"), "{page}");
     assert!(!page.contains(".button a") && !page.contains("nxq"), "{page}");
     let mut data = data;
     (data["more"], data["rows"]) = (json!(false), json!([]));
