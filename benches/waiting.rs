@@ -88,7 +88,7 @@ async fn wait(
         // stored, and the others only bring their runs.
         let event =
             if page == 0 { event.clone() } else { Event { id: clock.id(), ..small(event) } };
-        store.accept(vec![Acceptance { event, body_hash: [0; 32], plan }]).await?;
+        store.accept(vec![Acceptance { event, body_hash: [0; 32], plan, emitter: None }]).await?;
     }
     Ok(())
 }

@@ -17,7 +17,7 @@ use std::sync::Arc;
 pub use cases::{Move, Test, cases};
 
 use crate::channel::Traits;
-use crate::diagnostic::{self, Diagnostic};
+use crate::diagnostic::{self, Diagnostic, Source};
 use crate::model::{Category, ChannelName};
 use crate::template;
 use crate::workflow::{self, EventSchemas, NotificationType, Route, Workflow};
@@ -31,6 +31,15 @@ pub struct Catalog {
     /// Declared by the packs' `types.yaml`.
     pub types: Vec<NotificationType>,
     pub routes: Vec<Route>,
+}
+
+/// The templates of a folder alone, for a look at one of them.
+#[derive(Debug)]
+pub struct Templates {
+    pub set: template::Set,
+    pub files: Vec<Source>,
+    /// In the order of files and lines; with an error among them the set is not to be used.
+    pub problems: Vec<Diagnostic>,
 }
 
 /// What a folder was read as.
@@ -101,6 +110,17 @@ pub fn one(file: &Path) -> (Option<Workflow>, Vec<Diagnostic>) {
     });
     diagnostic::sort(&mut problems);
     (workflow, problems)
+}
+
+/// Reads `templates/` under `root`, and no workflow.
+pub fn load_templates(root: &Path) -> Templates {
+    let mut problems = Vec::new();
+    let files = files::templates(root, &mut problems);
+    let read = files.iter().map(|file| (file.path().to_owned(), file.text().to_owned()));
+    let (set, mut told) = template::Set::build(read.collect());
+    problems.append(&mut told);
+    diagnostic::sort(&mut problems);
+    Templates { set, files, problems }
 }
 
 /// Reads `workflows/` and `templates/` under `root`; one that is not there is empty. `channels`

@@ -14,6 +14,7 @@ mod graph;
 mod init;
 mod key;
 mod migrate;
+mod preview;
 mod run;
 mod schema;
 mod simulate;
@@ -47,6 +48,8 @@ struct Command {
 enum Format {
     Text,
     Json,
+    /// A mail's page (`preview`).
+    Html,
     /// Annotations for a GitHub workflow (`check`).
     Github,
 }
@@ -76,6 +79,8 @@ enum What {
     Emit(emit::Emit),
     /// What became of an event, a run or a message, and why
     Explain(explain::Explain),
+    /// A template with its sample: text, HTML, or a picture in the browser
+    Preview(preview::Preview),
     /// Keys for services
     #[command(subcommand)]
     Key(key::Key),
@@ -125,6 +130,7 @@ pub fn run() -> ExitCode {
         What::Test(test) => test.run(format),
         What::Emit(emit) => emit.run(format),
         What::Explain(explain) => explain.run(format),
+        What::Preview(preview) => preview.run(format),
         What::Key(key) => key.run(format),
         What::Token(token) => token.run(),
         What::Migrate(migrate) => migrate.run(),

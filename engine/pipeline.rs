@@ -436,7 +436,8 @@ impl Pipeline {
             Ok(data) => data,
             Err(error) => return Err(Box::new(Ended::no_data(permit.planned(), &error, now))),
         };
-        render::render(permit, template, data, &catalog.templates)
+        let zone = self.rules.time_zone.iana_name().unwrap_or("UTC");
+        render::render(permit, template, data, &catalog.templates, zone)
             .map_err(|error| Box::new(Ended::not_rendered(&error, now)))
     }
 

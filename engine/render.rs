@@ -44,7 +44,8 @@ enum Reason {
 }
 
 /// Renders a permitted message. `template` is the path that its step names, `data` the step's own
-/// data, which the template sees under that name.
+/// data, which the template sees under that name, and `zone` the time zone of a recipient who has
+/// none.
 ///
 /// A webhook without a template carries its event: `{"type", "timestamp", "data"}`.
 ///
@@ -58,12 +59,13 @@ pub fn render(
     template: Option<&str>,
     data: Option<Value>,
     templates: &Set,
+    zone: &str,
 ) -> Result<Rendered, RenderError> {
     if permit.is_discreet() {
         let content = discreet::content(permit.planned(), template, templates);
         return Ok(Rendered { permit, content });
     }
-    match content(permit.planned(), template, data, templates, permit.granted_at()) {
+    match content(permit.planned(), template, data, templates, zone, permit.granted_at()) {
         Ok(content) => Ok(Rendered { permit, content }),
         Err(reason) => {
             Err(RenderError { message: Box::new(permit.planned().message.clone()), reason })
@@ -80,11 +82,12 @@ pub fn write(
     (template, part): (&str, &str),
     data: Value,
     templates: &Set,
-    now: Timestamp,
+    (zone, now): (&str, Timestamp),
 ) -> Result<Value, TemplateError> {
-    let mut context = context::context(told, Some(data), now);
+    let mut context = context::context(told, Some(data), zone, now);
     let content = templates.render(template, part, told.recipient.locale(), &mut context)?;
     serde_json::from_str(&content.body).map_err(|error| TemplateError {
+        code: "render.failed",
         path: format!("templates/{template}/{part}.hbs"),
         line: 0,
         column: 0,
@@ -170,6 +173,7 @@ fn content(
     template: Option<&str>,
     data: Option<Value>,
     templates: &Set,
+    zone: &str,
     now: Timestamp,
 ) -> Result<Content, Reason> {
     let channel = planned.message.channel.as_str();
@@ -177,7 +181,7 @@ fn content(
         Some(path) if templates.has(path, channel) => {
             let told =
                 Told { event: &planned.event, recipient: &planned.recipient, run: &planned.run };
-            let mut context = context::context(told, data, now);
+            let mut context = context::context(told, data, zone, now);
             templates
                 .render(path, channel, planned.recipient.locale(), &mut context)
                 .map_err(Reason::Template)

@@ -7,9 +7,12 @@ mod assemble;
 mod file_name;
 mod front_matter;
 mod function;
+mod inline;
 mod language;
+mod markup;
 mod parse;
 mod part;
+mod plain_text;
 mod public;
 mod uses;
 
@@ -29,7 +32,10 @@ use part::{Engines, Kind, Part};
 pub use public::PublicWords;
 
 /// What a template sees: one JSON object, made once per message with `Context::from(value)`.
+pub use function::{DEFAULT_ZONE, reference};
 pub use handlebars::Context;
+pub use inline::inline_css;
+pub use plain_text::text_from_html;
 
 /// Bytes of one rendered part. More is an error.
 pub const MAX_OUTPUT: usize = 1 << 20;
@@ -39,12 +45,14 @@ pub const MAX_OUTPUT: usize = 1 << 20;
 pub struct Set {
     templates: HashMap<String, HashMap<String, Channel>>,
     engines: Engines,
+    /// Mails whose style sheet could not be inlined before their messages.
+    pages: inline::Pages,
 }
 
 /// A field that a template reads (`event.data.title`), and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Field {
-    /// Segments joined by dots, from the context's root.
+    /// Segments joined by dots, from the context's root; `items.*.name` is a field of each item.
     pub path: String,
     /// Read where a missing field is falsy: by `if`, `unless`, `each`, `and`, `or`, `not` or
     /// `default`.
@@ -63,12 +71,17 @@ pub struct Place {
 /// Why a template could not be rendered. Names places and fields, never values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TemplateError {
+    /// Stable: `render.failed`, or `render.output` for more than [`MAX_OUTPUT`] bytes.
+    pub code: &'static str,
     pub path: String,
     /// From 1; 0 for the file as a whole.
     pub line: usize,
     pub column: usize,
     pub message: String,
 }
+
+/// A message that could not be rendered.
+const FAILED: &str = "render.failed";
 
 /// One channel of a template: its default and its translations.
 #[derive(Debug)]
@@ -85,8 +98,10 @@ struct Variant {
     /// The front matter but for `layout`.
     fields: Vec<(String, Part)>,
     body: Body,
-    /// An e-mail's text part.
+    /// An e-mail's text part; without one, its text is read off the HTML.
     text: Option<Body>,
+    /// Its style sheet is to be inlined in each message.
+    inline: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -127,8 +142,19 @@ impl Set {
         self.templates.get(path).map(|channels| sorted(channels.keys())).unwrap_or_default()
     }
 
+    /// The languages of a template's channel, sorted; `None` is the default.
+    pub fn locales(&self, path: &str, channel: &str) -> Vec<Option<&str>> {
+        let Some(channel) = self.channel(path, channel) else {
+            return Vec::new();
+        };
+        let named = channel.translations.iter().map(|(locale, _)| Some(locale.as_str()));
+        let mut locales: Vec<_> = [None].into_iter().chain(named).collect();
+        locales.sort_unstable();
+        locales
+    }
+
     /// The fields that a channel of a template reads in any language, those of its layouts and
-    /// partials included. Not those of an item inside `each` or `with`.
+    /// partials included. Inside `each` and `with` only those of a batch's `items`.
     pub fn fields(&self, path: &str, channel: &str) -> &[Field] {
         self.channel(path, channel).map_or(&[], |channel| &channel.fields)
     }
@@ -149,6 +175,7 @@ impl Set {
     ) -> Result<Content, TemplateError> {
         let Some(found) = self.channel(path, channel) else {
             return Err(TemplateError {
+                code: FAILED,
                 path: format!("templates/{path}/{channel}.hbs"),
                 line: 0,
                 column: 0,
@@ -158,16 +185,15 @@ impl Set {
         let variant = found.nearest(locale);
         let mut fields = Vec::with_capacity(variant.fields.len());
         for (name, part) in &variant.fields {
-            let text = self.engines.render(Kind::Text, part, context)?;
+            let text = self.engines.render(variant.kind.of_fields(), part, context)?;
             fields.push((name.as_str(), one_line(text)));
         }
         lend(context, fields);
-        let mut body = self.body(variant.kind, &variant.body, context);
-        if let (Kind::Text, Ok(text)) = (variant.kind, &mut body) {
-            trim(text);
-        }
+        let body = self.body(variant.kind, &variant.body, context);
+        let body = body.and_then(|body| self.finished(variant, body));
         let text = match (&body, &variant.text) {
             (Ok(_), Some(text)) => self.body(Kind::Text, text, context).map(Some),
+            (Ok(html), None) if variant.kind == Kind::Html => Ok(Some(text_from_html(html))),
             _ => Ok(None),
         };
         let fields = take_back(context, &variant.fields);
@@ -176,6 +202,21 @@ impl Set {
         place_fields(&mut content, fields, channel == ChannelName::IN_APP);
         content.parts.extend(text?.map(|text| ("text".to_owned(), text)));
         Ok(content)
+    }
+
+    /// A body as it leaves.
+    fn finished(&self, variant: &Variant, mut body: String) -> Result<String, TemplateError> {
+        if variant.kind.is_text() {
+            trim(&mut body);
+        }
+        if variant.inline {
+            body = self.pages.inlined(body);
+            if body.len() > MAX_OUTPUT {
+                let path = variant.body.part.name.clone().unwrap_or_default();
+                return Err(TemplateError::too_large(path, 0, 0));
+            }
+        }
+        Ok(body)
     }
 
     fn body(
@@ -198,6 +239,13 @@ impl Set {
 
     fn channel(&self, path: &str, channel: &str) -> Option<&Channel> {
         self.templates.get(path)?.get(channel)
+    }
+}
+
+impl TemplateError {
+    fn too_large(path: String, line: usize, column: usize) -> Self {
+        let message = format!("more than {MAX_OUTPUT} bytes");
+        Self { code: "render.output", path, line, column, message }
     }
 }
 

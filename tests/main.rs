@@ -25,6 +25,7 @@ mod server;
 mod steps;
 mod simulate;
 mod telemetry;
+mod templates;
 mod tidy;
 mod tokens;
 mod versions;

@@ -237,7 +237,7 @@ impl Server {
     }
 
     async fn accept(&self, event: Event, plan: Plan) -> Vec<nuncio::model::Frame> {
-        let acceptance = Acceptance { event, body_hash: [0; 32], plan };
+        let acceptance = Acceptance { event, body_hash: [0; 32], plan, emitter: None };
         let accepted = self.store.accept(vec![acceptance]).await.expect("the store answers");
         match accepted.into_iter().next() {
             Some(Accepted::New { frames, .. }) => frames,
@@ -426,6 +426,7 @@ impl Accept for Unplanned {
                 sensitive: false,
             },
             plan: Plan::default(),
+            emitter: None,
         });
         let accepted = self.store.accept(acceptances.collect()).await?;
         let answer = |accepted| match accepted {

@@ -43,9 +43,39 @@ pub(super) fn of_template(
     }
 }
 
+/// What a template sees of an event that a batch collected, beside its data.
+const ITEM_FIELDS: [&str; 4] = ["id", "name", "at", "actor"];
+
 impl Given<'_> {
+    fn of_data(
+        &self,
+        source: &Source,
+        written: &str,
+        path: &[&str],
+        span: std::ops::Range<usize>,
+        guarded: bool,
+    ) -> Option<Diagnostic> {
+        let Self { workflow, events, .. } = *self;
+        let names = started_by(workflow, events);
+        match presence(&names, events, path) {
+            Presence::Never => {
+                let message = format!("{} has no field `{written}`", subject(workflow));
+                let problem = Diagnostic::error(source, "template.field", span, message);
+                Some(suggest(problem, &names, events, path))
+            }
+            Presence::Maybe if !guarded => {
+                let message = format!("`{written}` may be missing");
+                let problem = Diagnostic::warning(source, "template.optional", span, message);
+                Some(problem.hint(format!(
+                    "guard it with `{{{{#if {written}}}}}` or `{{{{default {written} \"…\"}}}}`"
+                )))
+            }
+            _ => None,
+        }
+    }
+
     fn one_field(&self, source: &Source, field: &Field, guarded: bool) -> Option<Diagnostic> {
-        let Self { workflow, send, events } = *self;
+        let send = self.send;
         let path: Vec<&str> = field.path.split('.').collect();
         let start = source.offset(field.place.line, field.place.column);
         let span = start..start + field.path.len();
@@ -53,22 +83,14 @@ impl Given<'_> {
             |message: String| Diagnostic::error(source, "template.field", span.clone(), message);
         match path.as_slice() {
             ["event", "data", rest @ ..] if !rest.is_empty() => {
-                let dotted = &field.path;
-                match presence(&started_by(workflow, events), events, rest) {
-                    Presence::Never => {
-                        let message = format!("{} has no field `{dotted}`", subject(workflow));
-                        Some(suggest(error(message), &started_by(workflow, events), events, rest))
-                    }
-                    Presence::Maybe if !guarded => {
-                        let message = format!("`{dotted}` may be missing");
-                        let code = "template.optional";
-                        let problem = Diagnostic::warning(source, code, span.clone(), message);
-                        Some(problem.hint(format!(
-                            "guard it with `{{{{#if {dotted}}}}}` or `{{{{default {dotted} \"…\"}}}}`"
-                        )))
-                    }
-                    _ => None,
-                }
+                self.of_data(source, &field.path, rest, span, guarded)
+            }
+            // An item is its event, with the fields of its data beside its own.
+            ["items", "*", "data"] => None,
+            ["items", "*", name] if ITEM_FIELDS.contains(name) => None,
+            ["items", "*", "data", rest @ ..] | ["items", "*", rest @ ..] => {
+                let written = field.path.trim_start_matches("items.*.");
+                self.of_data(source, written, rest, span, guarded)
             }
             ["data", name, ..] if !guarded && !send.data.iter().any(|(given, _)| given == name) => {
                 let names = send.data.iter().map(|(name, _)| name.as_str());
@@ -106,7 +128,7 @@ pub(super) fn presence(names: &[&str], events: &EventSchemas, path: &[&str]) -> 
 
 /// The events that start a workflow, as far as files know them.
 pub(super) fn started_by<'a>(workflow: &'a Workflow, events: &'a EventSchemas) -> Vec<&'a str> {
-    workflow.on.iter().flat_map(|pattern| events.named_by(pattern)).collect()
+    workflow.starters().flat_map(|pattern| events.named_by(pattern)).collect()
 }
 
 fn in_schema(root: &Value, schema: &Value, path: &[&str]) -> Presence {

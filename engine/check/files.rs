@@ -41,14 +41,7 @@ pub(super) fn read(root: &Path, problems: &mut Vec<Diagnostic>) -> Files {
             _ => files.workflows.push(source),
         }
     }
-    for path in list(root, "templates", problems) {
-        if !path.ends_with(".hbs") {
-            continue;
-        }
-        if let Some(source) = source(root, &path, problems) {
-            files.templates.push(source);
-        }
-    }
+    files.templates = templates(root, problems);
     files
 }
 
@@ -76,6 +69,12 @@ pub(super) fn add_workflow(
         let shown = path.to_string_lossy().replace('\\', "/");
         files.workflows.extend(source(Path::new(""), &shown, problems));
     }
+}
+
+pub(super) fn templates(root: &Path, problems: &mut Vec<Diagnostic>) -> Vec<Source> {
+    let paths = list(root, "templates", problems);
+    let paths = paths.iter().filter(|path| path.ends_with(".hbs"));
+    paths.filter_map(|path| source(root, path, problems)).collect()
 }
 
 fn is_yaml(end: &str) -> bool {

@@ -23,7 +23,9 @@ impl Check {
         loaded.diagnostics.extend(tests);
         diagnostic::sort(&mut loaded.diagnostics);
         let format = match format {
-            Format::Text => diagnostic::Format::Text { colour: std::io::stdout().is_terminal() },
+            Format::Text | Format::Html => {
+                diagnostic::Format::Text { colour: std::io::stdout().is_terminal() }
+            }
             Format::Json => diagnostic::Format::Json,
             Format::Github => diagnostic::Format::Github,
         };

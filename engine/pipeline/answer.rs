@@ -44,7 +44,9 @@ impl Pipeline {
         let Told { event, recipient, .. } = told;
         let told = render::Told { event, recipient, run };
         let (data, now) = (data.clone(), self.clock.now());
-        let written = render::write(told, (template, PART), data, &self.catalog().templates, now);
+        let zone = self.rules.time_zone.iana_name().unwrap_or("UTC");
+        let written =
+            render::write(told, (template, PART), data, &self.catalog().templates, (zone, now));
         Answer::Written(written.map_err(|error| Unwritten {
             place: (error.line > 0).then(|| format!("{}:{}", error.path, error.line)),
             reason: error.to_string(),

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use crate::model::{Event, Recipient, Run, User};
-use crate::template::Context;
+use crate::template::{Context, DEFAULT_ZONE};
 
 /// Whom a run tells of what.
 #[derive(Clone, Copy)]
@@ -17,7 +17,7 @@ pub struct Told<'a> {
 
 /// One object for one message. A field that has no value is not there, so that its use is an
 /// error or falsy, as in expressions.
-pub(super) fn context(told: Told<'_>, data: Option<Value>, now: Timestamp) -> Context {
+pub(super) fn context(told: Told<'_>, data: Option<Value>, zone: &str, now: Timestamp) -> Context {
     let mut names = Map::new();
     names.insert("event".to_owned(), event(told.event));
     names.insert("recipient".to_owned(), recipient(told.recipient));
@@ -33,6 +33,7 @@ pub(super) fn context(told: Told<'_>, data: Option<Value>, now: Timestamp) -> Co
     }
     put(&mut names, "data", data);
     put(&mut names, "now", Some(now.to_string()));
+    put(&mut names, DEFAULT_ZONE, Some(zone));
     Context::from(Value::Object(names))
 }
 

@@ -114,7 +114,7 @@ fn templates(files: &[(&str, &str)]) -> Set {
 fn body(channel: &str, source: &str, data: Option<Value>) -> Result<String, Reason> {
     let set = templates(&[(&format!("templates/a/b/{channel}.hbs"), source)]);
     let now = at("2026-11-21T10:00:05Z");
-    content(&planned(channel), Some("a/b"), data, &set, now).map(|content| content.body)
+    content(&planned(channel), Some("a/b"), data, &set, "UTC", now).map(|content| content.body)
 }
 
 #[test]
@@ -150,21 +150,22 @@ fn a_contact_is_a_recipient_by_the_fields_the_event_gave() {
     let mut planned = planned("sms");
     planned.recipient.person = None;
     planned.recipient.contact = Some(json!({ "name": "Bo", "email": "bo@example.org" }));
-    let content = content(&planned, Some("a/b"), None, &set, at("2026-11-21T10:00:05Z"));
+    let content = content(&planned, Some("a/b"), None, &set, "UTC", at("2026-11-21T10:00:05Z"));
     assert_eq!(content.map(|content| content.body), Ok("Bo buyer".to_owned()));
 }
 
 #[test]
 fn a_webhook_without_a_template_carries_the_event_and_other_channels_fail() {
     let (set, now) = (Set::default(), at("2026-11-21T10:00:05Z"));
-    let webhook = content(&planned("webhook"), None, None, &set, now).expect("rendered");
+    let webhook = content(&planned("webhook"), None, None, &set, "UTC", now).expect("rendered");
     assert_eq!(webhook.kind, "json");
     assert_eq!(
         webhook.body,
         r#"{"type":"order.shipped","timestamp":"2026-11-21T10:00:00Z","data":{"order":"A \"1\""}}"#
     );
     for template in [None, Some("a/b")] {
-        let reason = content(&planned("in_app"), template, None, &set, now).expect_err("none");
+        let reason =
+            content(&planned("in_app"), template, None, &set, "UTC", now).expect_err("none");
         assert!(matches!(reason, Reason::NoTemplate(_)), "{reason:?}");
     }
 }
@@ -180,4 +181,39 @@ fn a_parcel_keeps_its_key_over_attempts() {
     assert_eq!(first.extra["workflow"], "order-shipped");
     assert_eq!(first.extra["event"], "order.shipped");
     assert_eq!(first.extra["sent_at"], "2026-11-21T10:00:05Z");
+}
+
+#[test]
+fn what_a_step_collected_is_a_count_and_its_items() {
+    let source = "{{count}}:{{#each items}} {{slot}}={{data.slot}}@{{at}} {{id}} {{name}}{{/each}}";
+    let set = templates(&[("templates/a/b/sms.hbs", source)]);
+    let mut planned = planned("sms");
+    let item = |id: &str, slot: &str| {
+        json!({ "id": id, "name": "slot.added", "at": "2026-11-21T10:00:00Z", "actor": null,
+            "data": { "slot": slot, "id": "not the event's" } })
+    };
+    let now = at("2026-11-21T10:00:05Z");
+    let reason = content(&planned, Some("a/b"), None, &set, "UTC", now).expect_err("no batch");
+    assert!(matches!(reason, Reason::Template(error) if error.message == "missing field `count`"));
+    let mut run = Run::clone(&planned.run);
+    run.state["collected"] =
+        json!({ "count": 2, "items": [item("e1", "9:00"), item("e2", "9:30")] });
+    planned.run = Arc::new(run);
+    let content = content(&planned, Some("a/b"), None, &set, "UTC", now);
+    assert_eq!(
+        content.map(|content| content.body),
+        Ok("2: 9:00=9:00@2026-11-21T10:00:00Z e1 slot.added 9:30=9:30@2026-11-21T10:00:00Z e2 \
+            slot.added"
+            .to_owned())
+    );
+}
+
+#[test]
+fn a_recipient_without_a_zone_reads_the_one_of_the_configuration() {
+    let set = templates(&[("templates/a/b/sms.hbs", "{{time event.at}}")]);
+    let mut planned = planned("sms");
+    planned.recipient.person = None;
+    let now = at("2026-11-21T10:00:05Z");
+    let content = content(&planned, Some("a/b"), None, &set, "Asia/Tokyo", now);
+    assert_eq!(content.map(|content| content.body), Ok("7:00 PM".to_owned()));
 }

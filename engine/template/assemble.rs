@@ -7,6 +7,7 @@ use std::sync::Arc;
 use handlebars::Template;
 
 use super::file_name::FileName;
+use super::inline::{self, Assembled, Obstacle};
 use super::parse::{self, Parsed};
 use super::part::{Engines, Kind, Part};
 use super::uses::{self, Included, Uses};
@@ -14,7 +15,7 @@ use super::{Body, Channel, Field, Set, Variant, nearest};
 use crate::diagnostic::{self, Diagnostic, Source};
 
 /// How deep partials may include partials.
-const MAX_DEPTH: usize = 16;
+pub(super) const MAX_DEPTH: usize = 16;
 
 pub(super) fn assemble(files: Vec<(String, String)>) -> (Set, Vec<Diagnostic>) {
     let mut problems = Vec::new();
@@ -52,7 +53,8 @@ pub(super) fn assemble(files: Vec<(String, String)>) -> (Set, Vec<Diagnostic>) {
     let partials: Vec<_> =
         assembly.partials.into_iter().map(|(name, (partial, ..))| (name, partial)).collect();
     diagnostic::sort(&mut assembly.problems);
-    (Set { templates, engines: Engines::new(&partials) }, assembly.problems)
+    let engines = Engines::new(&partials, &assembly.inlined.into_templates());
+    (Set { templates, engines, pages: inline::Pages::default() }, assembly.problems)
 }
 
 #[derive(Default)]
@@ -60,6 +62,9 @@ struct Assembly {
     /// By (name, text).
     layouts: BTreeMap<(String, bool), Layout>,
     partials: BTreeMap<String, (Template, Source, Uses)>,
+    /// Partials and layouts as the mails have them that use them.
+    inlined: inline::Partials,
+    inlined_layouts: Vec<(Part, Part)>,
     problems: Vec<Diagnostic>,
 }
 
@@ -192,7 +197,64 @@ impl Assembly {
         });
         let parts = file.fields.into_iter().map(|(name, part)| (name, Arc::new(part)));
         let body = Body { part: Arc::new(file.body), layout };
-        Variant { kind, fields: parts.collect(), body, text }
+        let fields = parts.collect();
+        // A set with an error is not used, and its parts may not fit together.
+        if kind != Kind::Html || self.problems.iter().any(Diagnostic::is_error) {
+            return Variant { kind, fields, body, text, inline: false };
+        }
+        match self.inline(&body) {
+            Ok(inlined) => {
+                Variant { kind, fields, body: inlined.unwrap_or(body), text, inline: false }
+            }
+            Err(obstacle) => {
+                self.warn(&file.source, &obstacle);
+                Variant { kind, fields, body, text, inline: true }
+            }
+        }
+    }
+
+    /// A mail with its style sheet inlined; `None` where it has none.
+    fn inline(&mut self, body: &Body) -> Result<Option<Body>, Obstacle> {
+        let partials = &self.partials;
+        let find = |name: &str| partials.get(name).map(|(partial, ..)| partial);
+        let layout = body.layout.as_deref();
+        match inline::assembled(&body.part, layout, &find, &mut self.inlined) {
+            Assembled::Plain => Ok(None),
+            Assembled::PerMessage(obstacle) => Err(obstacle),
+            Assembled::Inlined { body: part, layout } => {
+                let layout = layout.zip(body.layout.as_ref());
+                let layout = layout.map(|(made, original)| self.inlined_layout(original, made));
+                Ok(Some(Body { part: Arc::new(part), layout }))
+            }
+        }
+    }
+
+    /// Most mails of a layout have the same: it is kept once.
+    fn inlined_layout(&mut self, original: &Part, made: Template) -> Part {
+        let same = |(of, known): &&(Part, Part)| Arc::ptr_eq(of, original) && **known == made;
+        if let Some((_, known)) = self.inlined_layouts.iter().find(same) {
+            return Arc::clone(known);
+        }
+        let made = Arc::new(made);
+        self.inlined_layouts.push((Arc::clone(original), Arc::clone(&made)));
+        made
+    }
+
+    fn warn(&mut self, own: &Source, obstacle: &Obstacle) {
+        let layouts = self.layouts.values().flat_map(|layout| &layout.uses);
+        let partials = self.partials.values().map(|(_, source, _)| source);
+        let mut sources = layouts.map(|(source, _)| source).chain(partials);
+        let (source, at) = match &obstacle.place {
+            Some((path, line, column)) if path != own.path() => {
+                let source = sources.find(|source| source.path() == path).unwrap_or(own);
+                (source, source.offset(*line, *column))
+            }
+            Some((_, line, column)) => (own, own.offset(*line, *column)),
+            None => (own, 0),
+        };
+        let message = format!("the CSS must be inlined for each message: {}", obstacle.reason);
+        let problem = Diagnostic::warning(source, "template.inline", at..at, message);
+        self.problems.push(problem.hint("a mail costs the less, the less of its markup changes"));
     }
 
     fn find_layout(
@@ -209,7 +271,7 @@ impl Assembly {
             self.problems.push(Diagnostic::error(source, "template.front_matter", span, message));
             return None;
         }
-        let text = kind == Kind::Text;
+        let text = kind.is_text();
         let found = self.layouts.get(&(name.to_owned(), text));
         let part = found.and_then(|layout| layout.nearest(locale));
         match (found, &part) {

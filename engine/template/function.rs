@@ -1,11 +1,14 @@
 //! What templates can call. Strict but for the lenient ones: a missing value is an error.
 
 mod date;
+mod gsm;
 mod money;
 mod partial;
+mod signature;
 mod text;
+mod truncate;
 
-use handlebars::template::{HelperTemplate, TemplateElement};
+use handlebars::template::{HelperTemplate, Parameter, TemplateElement};
 use handlebars::{
     Context, Handlebars, Helper, HelperDef, RenderContext, RenderError, RenderErrorReason,
     ScopedJson, Template,
@@ -13,12 +16,10 @@ use handlebars::{
 use serde_json::Value;
 
 use super::language::Language;
+use super::part::Kind;
 
-/// Helpers that give a value.
-pub(super) const FUNCTIONS: [&str; 21] = [
-    "date", "time", "datetime", "plural", "money", "truncate", "url", "default", "upper", "lower",
-    "eq", "ne", "gt", "gte", "lt", "lte", "and", "or", "not", "len", "lookup",
-];
+pub(super) use signature::Signature;
+pub use signature::reference;
 
 /// Helpers that hold a block.
 pub(super) const BLOCKS: [&str; 5] = ["if", "unless", "each", "with", "raw"];
@@ -27,29 +28,39 @@ pub(super) const BLOCKS: [&str; 5] = ["if", "unless", "each", "with", "raw"];
 pub(super) const LENIENT: [&str; 4] = ["default", "and", "or", "not"];
 
 /// Not to be written by users: what `{{> name}}` becomes.
-const PARTIAL: &str = "_partial";
+pub(super) const PARTIAL: &str = "_partial";
+
+/// Not to be written by users: what `{{url}}` becomes, a field that has the name of a helper.
+const FIELD: &str = "_field";
+
+/// Where the zone of recipients who have none stands in a context. No path of a template begins
+/// with `@` but those of a block's own variables, so that none reads it.
+pub const DEFAULT_ZONE: &str = "@time_zone";
 
 type Call = fn(&Arguments<'_, '_>) -> Result<Value, String>;
 
 struct Function {
     name: &'static str,
     call: Call,
+    kind: Kind,
 }
 
 /// What a helper was given, and who reads its result.
 struct Arguments<'a, 'rc> {
     helper: &'a Helper<'rc>,
     context: &'a Value,
+    /// What it is written into.
+    kind: Kind,
 }
 
-pub(super) fn register(engine: &mut Handlebars<'static>) {
+pub(super) fn register(engine: &mut Handlebars<'static>, kind: Kind) {
     let functions: [(&'static str, Call); 13] = [
         ("date", date::date),
         ("time", date::time),
         ("datetime", date::date_time),
         ("money", money::money),
         ("plural", text::plural),
-        ("truncate", text::truncate),
+        ("truncate", truncate::truncate),
         ("url", text::url),
         ("default", text::default),
         ("upper", text::upper),
@@ -59,8 +70,9 @@ pub(super) fn register(engine: &mut Handlebars<'static>) {
         ("not", text::not),
     ];
     for (name, call) in functions {
-        engine.register_helper(name, Box::new(Function { name, call }));
+        engine.register_helper(name, Box::new(Function { name, call, kind }));
     }
+    engine.register_helper(FIELD, Box::new(Function { name: FIELD, call: text::field, kind }));
     engine.register_helper(PARTIAL, Box::new(partial::Partial));
     // It would write the data of users into the log.
     engine.unregister_helper("log");
@@ -75,6 +87,15 @@ pub(super) fn partial_call() -> Option<Box<HelperTemplate>> {
     })
 }
 
+/// What reads the field `name`: the helper, and the field as its value.
+pub(super) fn field_call(name: &str) -> Option<(Parameter, Parameter)> {
+    let call = Template::compile(&format!("{{{{{FIELD} {name}}}}}")).ok()?;
+    call.elements.into_iter().find_map(|element| match element {
+        TemplateElement::Expression(mut call) => Some((call.name, call.params.pop()?)),
+        _ => None,
+    })
+}
+
 impl HelperDef for Function {
     fn call_inner<'reg: 'rc, 'rc>(
         &self,
@@ -83,10 +104,11 @@ impl HelperDef for Function {
         context: &'rc Context,
         _: &mut RenderContext<'reg, 'rc>,
     ) -> Result<ScopedJson<'rc>, RenderError> {
-        let arguments = Arguments { helper, context: context.data() };
-        (self.call)(&arguments)
-            .map(ScopedJson::Derived)
-            .map_err(|message| refuse(self.name, &message))
+        let arguments = Arguments { helper, context: context.data(), kind: self.kind };
+        (self.call)(&arguments).map(ScopedJson::Derived).map_err(|message| match self.name {
+            FIELD => RenderErrorReason::Other(message).into(),
+            name => refuse(name, &message),
+        })
     }
 }
 
@@ -137,8 +159,19 @@ impl Arguments<'_, '_> {
         self.helper.hash_get(name).map(|option| option.value())
     }
 
+    /// An option, or the value at `index` in its stead.
+    fn choice(&self, name: &str, index: usize) -> Option<&Value> {
+        self.option(name).or_else(|| self.helper.param(index).map(|parameter| parameter.value()))
+    }
+
     fn language(&self) -> Language {
         Language::of(self.recipient("locale").unwrap_or_default())
+    }
+
+    /// The recipient's zone, else the one that is configured.
+    fn time_zone(&self) -> &str {
+        let default = || self.context.get(DEFAULT_ZONE).and_then(Value::as_str);
+        self.recipient("time_zone").or_else(default).unwrap_or("UTC")
     }
 
     fn recipient(&self, field: &str) -> Option<&str> {

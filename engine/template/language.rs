@@ -1,5 +1,6 @@
-//! How languages write days, hours, plurals and money, after CLDR. Languages that are not here
-//! are written as English outside the United States.
+//! How languages write days, hours, plurals and money, after CLDR. For a language that is not here
+//! they are written as the standards have it, which everybody can read: `2026-11-21 14:30`,
+//! `1 234.50 EUR`.
 
 use jiff::Zoned;
 use jiff::civil::Date;
@@ -11,6 +12,8 @@ pub(super) enum Language {
     American,
     English,
     French,
+    /// ISO 8601, ISO 4217.
+    Standard,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +72,9 @@ impl Language {
         let american = ["", "US", "CA", "PH"].iter().any(|own| region.eq_ignore_ascii_case(own));
         if language.eq_ignore_ascii_case("fr") {
             Self::French
-        } else if american && (language.is_empty() || language.eq_ignore_ascii_case("en")) {
+        } else if !language.is_empty() && !language.eq_ignore_ascii_case("en") {
+            Self::Standard
+        } else if american {
             Self::American
         } else {
             Self::English
@@ -83,6 +88,7 @@ impl Language {
             Self::American => format!("{month} {day}, {year}"),
             Self::French if day == 1 => format!("1er {month} {year}"),
             Self::English | Self::French => format!("{day} {month} {year}"),
+            Self::Standard => return date.to_string(),
         };
         if length != Length::Long {
             return written;
@@ -90,7 +96,7 @@ impl Language {
         let index = usize::from(date.weekday().to_monday_zero_offset().unsigned_abs());
         match self {
             Self::American => format!("{}, {written}", ENGLISH_DAYS[index]),
-            Self::English => format!("{} {written}", ENGLISH_DAYS[index]),
+            Self::English | Self::Standard => format!("{} {written}", ENGLISH_DAYS[index]),
             Self::French => format!("{} {written}", FRENCH_DAYS[index]),
         }
     }
@@ -102,7 +108,7 @@ impl Language {
                 let half = if hour < 12 { "AM" } else { "PM" };
                 format!("{}:{minute:02} {half}", (hour + 11) % 12 + 1)
             }
-            Self::English | Self::French => format!("{hour:02}:{minute:02}"),
+            Self::English | Self::French | Self::Standard => format!("{hour:02}:{minute:02}"),
         };
         match length {
             Length::Long => format!("{written} {}", moment.strftime("%Z")),
@@ -112,6 +118,7 @@ impl Language {
 
     pub(super) fn date_time(self, moment: &Zoned, length: Length) -> String {
         let joint = match (length, self) {
+            (_, Self::Standard) => " ",
             (Length::Short, _) => ", ",
             (_, Self::French) => " à ",
             (_, Self::American | Self::English) => " at ",
@@ -123,7 +130,7 @@ impl Language {
     pub(super) fn is_one(self, number: f64) -> bool {
         match self {
             Self::French => number.abs() < 2.0,
-            Self::American | Self::English => (number - 1.0).abs() < f64::EPSILON,
+            Self::American | Self::English | Self::Standard => (number - 1.0).abs() < f64::EPSILON,
         }
     }
 
@@ -137,7 +144,11 @@ impl Language {
     ) -> String {
         let (whole, cents) = digits.split_once('.').unwrap_or((digits, ""));
         let sign = if negative { "-" } else { "" };
-        let (separator, point) = if self == Self::French { ('\u{202f}', ',') } else { (',', '.') };
+        let (separator, point) = match self {
+            Self::French => ('\u{a0}', ','),
+            Self::Standard => ('\u{a0}', '.'),
+            Self::American | Self::English => (',', '.'),
+        };
         let mut amount = grouped(whole, separator);
         if !cents.is_empty() {
             amount.push(point);
@@ -145,6 +156,7 @@ impl Language {
         }
         match (self, symbol) {
             (Self::French, _) => format!("{sign}{amount}\u{a0}{}", symbol.unwrap_or(code)),
+            (Self::Standard, _) => format!("{sign}{amount}\u{a0}{code}"),
             (_, Some(symbol)) => format!("{sign}{symbol}{amount}"),
             (_, None) => format!("{sign}{code}\u{a0}{amount}"),
         }

@@ -1,11 +1,11 @@
 //! One file: from text to parts whose places are those of the file.
 
-use handlebars::template::{DecoratorTemplate, Parameter, TemplateElement};
+use handlebars::template::{DecoratorTemplate, HelperTemplate, Parameter, TemplateElement};
 use handlebars::{Template, TemplateErrorReason};
 
 use super::file_name::FileName;
 use super::front_matter::FrontMatter;
-use super::function;
+use super::function::{self, Signature};
 use super::uses::{Names, Uses};
 use crate::diagnostic::{Diagnostic, Source};
 
@@ -99,7 +99,7 @@ fn relocate(template: &mut Template, place: &dyn Fn(usize, usize) -> (usize, usi
 
 /// Makes of Handlebars' ways our own. Its partials copy the whole context at each inclusion: they
 /// become calls of a helper that does not. An `each` over nothing is an error to it unless there
-/// is an `else`: it gets one.
+/// is an `else`: it gets one. A helper's name alone is a field's.
 fn adapted(mut template: Template) -> Template {
     adapt(&mut template);
     template
@@ -116,10 +116,26 @@ fn adapt(template: &mut Template) {
             TemplateElement::HelperBlock(block) if block.name.as_name() == Some("each") => {
                 block.inverse.get_or_insert_default();
             }
+            TemplateElement::Expression(call) | TemplateElement::HtmlExpression(call) => {
+                read_field(call);
+            }
             _ => {}
         }
     }
     each_inner(template, &mut adapt);
+}
+
+/// A field may be called as a helper is (`{{url}}`, `{{date}}`): alone it can only be the field.
+fn read_field(call: &mut HelperTemplate) {
+    let alone = call.params.is_empty() && call.hash.is_empty();
+    let name = call.name.as_name().unwrap_or_default();
+    if alone
+        && Signature::find(name).is_some()
+        && let Some((named, field)) = function::field_call(name)
+    {
+        call.name = named;
+        call.params = vec![field];
+    }
 }
 
 fn partial_call(partial: &mut DecoratorTemplate) -> Option<TemplateElement> {

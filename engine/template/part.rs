@@ -6,7 +6,7 @@ use handlebars::{
     Context, Handlebars, Output, RenderContext, RenderErrorReason, Renderable, Template,
 };
 
-use super::{MAX_OUTPUT, TemplateError, function};
+use super::{FAILED, MAX_OUTPUT, TemplateError, function};
 
 /// A compiled template; its name is its file's path.
 pub(super) type Part = std::sync::Arc<Template>;
@@ -17,51 +17,66 @@ pub(super) enum Kind {
     Html,
     Json,
     Text,
+    /// Text that is paid for by the segment.
+    Sms,
+    /// Text that is limited in bytes.
+    Push,
 }
 
-/// A Handlebars registry for each way of escaping.
+/// A Handlebars registry for each kind: it escapes and measures in its own way.
 #[derive(Debug)]
-pub(super) struct Engines {
-    html: Handlebars<'static>,
-    json: Handlebars<'static>,
-    text: Handlebars<'static>,
-}
+pub(super) struct Engines([Handlebars<'static>; 5]);
 
 impl Kind {
     pub(super) fn of_channel(channel: &str) -> Self {
         match channel {
             "email" => Self::Html,
             "webhook" | "http" | "relay" => Self::Json,
+            "sms" => Self::Sms,
+            "push" => Self::Push,
             _ => Self::Text,
         }
+    }
+
+    /// What its front matter is: text that is measured as the channel measures.
+    pub(super) fn of_fields(self) -> Self {
+        match self {
+            Self::Html | Self::Json | Self::Text => Self::Text,
+            Self::Sms | Self::Push => self,
+        }
+    }
+
+    pub(super) fn is_text(self) -> bool {
+        self.of_fields() == self
     }
 
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Html => "html",
             Self::Json => "json",
-            Self::Text => "text",
+            Self::Text | Self::Sms | Self::Push => "text",
         }
     }
 }
 
 impl Engines {
-    pub(super) fn new(partials: &[(String, Template)]) -> Self {
-        let engine = |escape: fn(&str) -> String| {
+    /// `inlined` are the partials of mails whose style sheets have been inlined.
+    pub(super) fn new(partials: &[(String, Template)], inlined: &[(String, Template)]) -> Self {
+        Self([Kind::Html, Kind::Json, Kind::Text, Kind::Sms, Kind::Push].map(|kind| {
             let mut engine = Handlebars::new();
             engine.set_strict_mode(true);
-            engine.register_escape_fn(escape);
-            function::register(&mut engine);
-            for (name, partial) in partials {
+            engine.register_escape_fn(match kind {
+                Kind::Html => handlebars::html_escape,
+                Kind::Json => json_escape,
+                Kind::Text | Kind::Sms | Kind::Push => handlebars::no_escape,
+            });
+            function::register(&mut engine, kind);
+            let own = if kind == Kind::Html { inlined } else { &[] };
+            for (name, partial) in partials.iter().chain(own) {
                 engine.register_template(name, partial.clone());
             }
             engine
-        };
-        Self {
-            html: engine(handlebars::html_escape),
-            json: engine(json_escape),
-            text: engine(handlebars::no_escape),
-        }
+        }))
     }
 
     pub(super) fn render(
@@ -70,32 +85,35 @@ impl Engines {
         part: &Part,
         context: &Context,
     ) -> Result<String, TemplateError> {
+        let [html, json, text, sms, push] = &self.0;
         let engine = match kind {
-            Kind::Html => &self.html,
-            Kind::Json => &self.json,
-            Kind::Text => &self.text,
+            Kind::Html => html,
+            Kind::Json => json,
+            Kind::Text => text,
+            Kind::Sms => sms,
+            Kind::Push => push,
         };
         let mut output = Limited { text: String::with_capacity(512), full: false };
         let rendered = part.render(engine, context, &mut RenderContext::new(None), &mut output);
         match rendered {
             Ok(()) => Ok(output.text),
-            Err(error) => Err(TemplateError {
-                path: error.template_name.clone().or_else(|| part.name.clone()).unwrap_or_default(),
-                line: error.line_no.unwrap_or(0),
-                column: error.column_no.unwrap_or(0),
-                message: if output.full {
-                    format!("more than {MAX_OUTPUT} bytes")
-                } else {
-                    message(error.reason())
-                },
-            }),
+            Err(error) => {
+                let path = error.template_name.clone().or_else(|| part.name.clone());
+                let path = path.unwrap_or_default();
+                let (line, column) = (error.line_no.unwrap_or(0), error.column_no.unwrap_or(0));
+                if output.full {
+                    return Err(TemplateError::too_large(path, line, column));
+                }
+                let message = message(error.reason());
+                Err(TemplateError { code: FAILED, path, line, column, message })
+            }
         }
     }
 }
 
 impl Default for Engines {
     fn default() -> Self {
-        Self::new(&[])
+        Self::new(&[], &[])
     }
 }
 

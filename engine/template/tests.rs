@@ -1,3 +1,8 @@
+mod check;
+mod functions;
+mod inlining;
+mod plain_text;
+
 use serde_json::{Value, json};
 
 use super::{Context, MAX_OUTPUT, Set, TemplateError};
@@ -106,7 +111,7 @@ fn a_text_part_is_never_of_another_language_than_its_html_part() {
         (content.body, content.parts.get("text").cloned())
     };
     assert_eq!(text("en"), ("default".into(), Some("default text".into())));
-    assert_eq!(text("de-AT"), ("de".into(), None));
+    assert_eq!(text("de-AT"), ("de".into(), Some("de".into())), "read off the HTML");
     assert_eq!(text("fr-CA"), ("fr-CA".into(), Some("fr text".into())));
 }
 
@@ -212,71 +217,6 @@ fn errors_in_layouts_and_partials_name_their_own_files() {
 }
 
 #[test]
-fn moments_are_written_in_the_recipients_zone_and_language() {
-    let source = "{{date event.data.at}} | {{date event.data.at format=\"short\"}} | \
-        {{date event.data.at format=\"long\"}} | {{time event.data.at}} | \
-        {{time event.data.at format=\"long\"}} | {{datetime event.data.at}} | \
-        {{datetime event.data.at zone=\"UTC\"}} | {{date event.data.day}}";
-    let data = json!({ "at": "2026-06-30T23:05:00Z", "day": "2026-03-01" });
-    let shown = |locale: &str, zone: &str| {
-        let recipient = json!({ "locale": locale, "time_zone": zone });
-        text(source, recipient, data.clone()).expect("rendered")
-    };
-    assert_eq!(
-        shown("en", "Europe/Paris"),
-        "July 1, 2026 | Jul 1, 2026 | Wednesday, July 1, 2026 | 1:05 AM | 1:05 AM CEST | \
-         July 1, 2026 at 1:05 AM | June 30, 2026 at 11:05 PM | March 1, 2026"
-    );
-    assert_eq!(
-        shown("fr-TN", "Africa/Tunis"),
-        "1er juillet 2026 | 1er juil. 2026 | mercredi 1er juillet 2026 | 00:05 | 00:05 CET | \
-         1er juillet 2026 à 00:05 | 30 juin 2026 à 23:05 | 1er mars 2026"
-    );
-    assert!(shown("en-GB", "Europe/London").starts_with("1 July 2026 | 1 Jul 2026 | Wednesday 1 "));
-    let nobody = text("{{datetime event.data.at}}", json!({}), data.clone());
-    assert_eq!(nobody.as_deref(), Ok("June 30, 2026 at 11:05 PM"));
-    let error = text("\n {{time event.data.day}}", json!({}), data.clone()).expect_err("no time");
-    assert!(error.starts_with("templates/shop/order/sms.hbs:2:2: helper `time`: "), "{error}");
-    assert!(!error.contains("2026-03-01"), "{error}");
-    let zone = json!({ "time_zone": "Mars/Olympus" });
-    assert!(text("{{time event.data.at}}", zone, data).is_err());
-}
-
-#[test]
-fn amounts_and_plurals_follow_the_language() {
-    let source = "{{money event.data.a \"EUR\"}} {{money event.data.b \"TND\"}} \
-        {{money event.data.c \"JPY\"}} {{plural event.data.n \"colis\" \"colis (pl)\"}} \
-        {{plural event.data.zero \"one\" \"other\"}}";
-    let data = json!({ "a": 1234567.5, "b": "-12.5", "c": 999, "n": 1, "zero": 0 });
-    let shown = |locale: &str| text(source, json!({ "locale": locale }), data.clone());
-    assert_eq!(shown("en").as_deref(), Ok("€1,234,567.50 -TND\u{a0}12.500 ¥999 colis other"));
-    assert_eq!(
-        shown("fr").as_deref(),
-        Ok("1\u{202f}234\u{202f}567,50\u{a0}€ -12,500\u{a0}TND 999\u{a0}¥ colis one")
-    );
-    assert!(text("{{money event.data.a \"euros\"}}", json!({}), data).is_err());
-}
-
-#[test]
-fn texts_are_cut_by_characters_and_encoded_by_bytes() {
-    let data = json!({ "t": "Crème brûlée", "n": 7, "empty": "" });
-    let source = "{{truncate event.data.t 6}}|{{truncate event.data.t 12}}|{{url event.data.t}}|\
-        {{upper event.data.t}}|{{default event.data.empty \"-\"}}|{{default event.data.n \"-\"}}";
-    assert_eq!(
-        text(source, json!({}), data).as_deref(),
-        Ok("Crème…|Crème brûlée|Cr%C3%A8me%20br%C3%BBl%C3%A9e|CRÈME BRÛLÉE|-|7")
-    );
-}
-
-#[test]
-fn a_helpers_result_is_escaped_like_a_value() {
-    let set = sound(&[("templates/shop/order/email.hbs", "{{upper event.data.t}}")]);
-    let names = json!({ "event": { "data": { "t": "<i>" } } });
-    let mail = render_as(&set, "email", None, names).expect("rendered");
-    assert_eq!(mail.body, "&lt;I&gt;");
-}
-
-#[test]
 fn more_than_the_limit_is_refused() {
     let source = "{{#each event.data.rows}}{{@root.event.data.text}}{{/each}}";
     let data = |rows: usize| json!({ "rows": vec![0; rows], "text": "x".repeat(1024) });
@@ -284,98 +224,4 @@ fn more_than_the_limit_is_refused() {
     assert_eq!(text(source, json!({}), data(rows)).map(|body| body.len()), Ok(MAX_OUTPUT));
     let error = text(source, json!({}), data(rows + 1)).expect_err("too much");
     assert_eq!(error, "templates/shop/order/sms.hbs:1:26: more than 1048576 bytes");
-}
-
-#[test]
-fn all_problems_of_all_files_are_reported_at_once() {
-    let (set, problems) = build(&[
-        ("templates/_layouts/shop.hbs", "{{> nowhere}}{{{body}}}"),
-        ("templates/_partials/a.hbs", "{{> b}}"),
-        ("templates/_partials/b.hbs", "{{> a}}"),
-        ("templates/shop/broken/sms.hbs", "{{#if event.data.x}}"),
-        ("templates/shop/broken/in_app.hbs", "---\ntitle: '{{upper'\n---\n{{#if run.id}}{{/each}}"),
-        ("templates/shop/broken/in_app.fr.hbs", "fine"),
-        ("templates/shop/open/sms.hbs", "---\ntitle: x\n"),
-        ("templates/shop/list/sms.hbs", "---\ntitle: [x]\n---\n"),
-        ("templates/shop/lost/email.hbs", "---\nlayout: shp\nsubject: Hi\n---\n{{> brnd}}"),
-        (
-            "templates/shop/names/sms.hbs",
-            "{{evnt.data.x}}\n{{uper event.name}}{{#loop x}}{{/loop}}",
-        ),
-        ("templates/shop/names/email.hbs", "---\npreheader: p\n---\n"),
-        ("templates/shop/names/email.txt.hbs", "{{preheader}}{{subject}}"),
-        ("templates/shop/alone/sms.fr.hbs", "x"),
-        ("templates/shop/bad/sms.html.x.hbs", "x"),
-        ("templates/shop/README.md", "{{#"),
-        ("templates/shop/fine/sample.json", "{}"),
-        ("templates/shop/fine/sms.hbs", "{{event.name}}"),
-    ]);
-    assert_eq!(
-        problems,
-        [
-            "template.partial_unknown templates/_layouts/shop.hbs:1:1",
-            "template.partial_cycle templates/_partials/a.hbs:1:1",
-            "template.partial_cycle templates/_partials/b.hbs:1:1",
-            "template.default_missing templates/shop/alone/sms.fr.hbs:1:1",
-            "template.name templates/shop/bad/sms.html.x.hbs:1:1",
-            "template.syntax templates/shop/broken/in_app.hbs:2:16",
-            "template.syntax templates/shop/broken/in_app.hbs:4:15",
-            "template.syntax templates/shop/broken/sms.hbs:1:21",
-            "template.front_matter templates/shop/list/sms.hbs:2:8",
-            "template.layout_unknown templates/shop/lost/email.hbs:2:9",
-            "template.partial_unknown templates/shop/lost/email.hbs:5:1",
-            "template.name_unknown templates/shop/names/email.txt.hbs:1:14",
-            "template.name_unknown templates/shop/names/sms.hbs:1:1",
-            "template.helper_unknown templates/shop/names/sms.hbs:2:1",
-            "template.helper_unknown templates/shop/names/sms.hbs:2:20",
-            "template.name_unknown templates/shop/names/sms.hbs:2:20",
-            "template.front_matter templates/shop/open/sms.hbs:1:1",
-        ]
-    );
-    assert!(set.has("shop/fine", "sms") && !set.has("shop/fine", "email"));
-}
-
-#[test]
-fn a_near_name_is_proposed() {
-    let files = [("templates/shop/order/sms.hbs", "{{evnt.name}} {{truncat event.name 3}}")];
-    let files = files.map(|(path, text)| (path.to_owned(), text.to_owned()));
-    let (_, problems) = Set::build(files.to_vec());
-    let hints: Vec<_> = problems.iter().filter_map(|problem| problem.hint.as_deref()).collect();
-    assert_eq!(hints, ["did you mean `event`?", "did you mean `truncate`?"]);
-}
-
-#[test]
-fn the_fields_of_a_channel_are_those_of_all_its_files() {
-    let set = sound(&[
-        ("templates/_layouts/shop.hbs", "{{{body}}}{{> foot}}"),
-        ("templates/_layouts/shop.txt.hbs", "{{event.data.sign}}{{{body}}}"),
-        ("templates/_partials/foot.hbs", "{{default event.data.foot \"x\"}}"),
-        (
-            "templates/shop/order/email.hbs",
-            "---\nlayout: shop\nsubject: 'Hi {{event.data.name}}'\n---\n\
-             {{#each event.data.items}}{{title}}{{../event.data.outer}}{{@root.event.data.top}}\
-             {{/each}}\n{{#if event.data.a}}{{else if event.data.b}}{{subject}}{{/if}}",
-        ),
-        ("templates/shop/order/email.txt.hbs", "{{date event.data.at zone=recipient.time_zone}}"),
-    ]);
-    let fields = set.fields("shop/order", "email").iter();
-    let fields: Vec<_> =
-        fields.map(|f| format!("{} {} {}", f.path, f.optional, f.place.line)).collect();
-    assert_eq!(
-        fields,
-        [
-            "event.data.a true 6",
-            "event.data.at false 1",
-            "event.data.b true 6",
-            "event.data.foot true 1",
-            "event.data.items true 5",
-            "event.data.name false 3",
-            "event.data.outer false 5",
-            "event.data.sign false 1",
-            "event.data.top false 5",
-            "recipient.time_zone false 1",
-        ]
-    );
-    assert_eq!(set.names(), ["shop/order"]);
-    assert_eq!(set.channels("shop/order"), ["email"]);
 }

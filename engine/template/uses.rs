@@ -6,7 +6,7 @@ use std::ops::Range;
 use handlebars::Template;
 use handlebars::template::{DecoratorTemplate, HelperTemplate, Parameter, TemplateElement};
 
-use super::function::{BLOCKS, FUNCTIONS, LENIENT};
+use super::function::{BLOCKS, LENIENT, Signature};
 use super::{Field, Place};
 use crate::diagnostic::{Diagnostic, Source};
 
@@ -45,7 +45,8 @@ pub(super) enum Names<'a> {
 
 /// Names that front matter cannot take: the context's own, and what helpers are called by.
 pub(super) fn is_reserved(name: &str) -> bool {
-    name == "body" || ROOTS.contains(&name) || FUNCTIONS.contains(&name) || BLOCKS.contains(&name)
+    let called = Signature::find(name).is_some() || BLOCKS.contains(&name);
+    called || name == "body" || ROOTS.contains(&name)
 }
 
 impl Uses {
@@ -56,8 +57,16 @@ impl Uses {
         names: Names<'_>,
         problems: &mut Vec<Diagnostic>,
     ) {
-        Reader { uses: self, source, names, problems, depth: 0, at: (1, 1) }.template(template);
+        let (scopes, at) = (Vec::new(), (1, 1));
+        Reader { uses: self, source, names, problems, scopes, at }.template(template);
     }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Scope {
+    /// Over the events of a batch.
+    Items,
+    Other,
 }
 
 struct Reader<'a> {
@@ -65,8 +74,8 @@ struct Reader<'a> {
     source: &'a Source,
     names: Names<'a>,
     problems: &'a mut Vec<Diagnostic>,
-    /// How many `each` and `with` are open: inside, a name is an item's.
-    depth: usize,
+    /// The `each` and `with` that are open: inside, a name is an item's.
+    scopes: Vec<Scope>,
     at: (usize, usize),
 }
 
@@ -106,8 +115,13 @@ impl Reader<'_> {
 
     fn call(&mut self, call: &HelperTemplate) {
         let name = call.name.as_name().unwrap_or_default();
-        if !FUNCTIONS.contains(&name) {
-            self.unknown_helper(name, &FUNCTIONS);
+        match Signature::find(name) {
+            Some(signature) => {
+                for message in signature.refuse(&call.params, &call.hash) {
+                    self.report("template.argument", format!("helper `{name}` {message}"));
+                }
+            }
+            None => self.unknown_helper(name, &mut Signature::names()),
         }
         self.arguments(&call.params, &call.hash, LENIENT.contains(&name));
     }
@@ -138,14 +152,22 @@ impl Reader<'_> {
     fn block(&mut self, block: &HelperTemplate) {
         let name = block.name.as_name().unwrap_or_default();
         if !BLOCKS.contains(&name) {
-            self.unknown_helper(name, &BLOCKS);
+            self.unknown_helper(name, &mut BLOCKS.into_iter());
+        } else if name != "raw" && block.params.len() != 1 {
+            self.report("template.argument", format!("`{name}` takes one value"));
         }
         let optional = matches!(name, "if" | "unless" | "each");
         self.arguments(&block.params, &block.hash, optional);
-        let scoped = usize::from(matches!(name, "each" | "with"));
-        self.depth += scoped;
+        let outer = self.scopes.len();
+        if matches!(name, "each" | "with") {
+            let over = block.params.first().and_then(Parameter::as_name);
+            let over = over.and_then(|over| absolute(over, &self.scopes));
+            let items = name == "each" && block.block_param.is_none();
+            let items = items && over.as_deref() == Some("items");
+            self.scopes.push(if items { Scope::Items } else { Scope::Other });
+        }
         block.template.iter().for_each(|inner| self.template(inner));
-        self.depth -= scoped;
+        self.scopes.truncate(outer);
         block.inverse.iter().for_each(|inner| self.template(inner));
     }
 
@@ -156,12 +178,12 @@ impl Reader<'_> {
             self.report("template.partial_unknown", message.to_owned());
             return;
         };
-        let transparent = self.depth == 0 && partial.params.is_empty();
+        let transparent = self.scopes.is_empty() && partial.params.is_empty();
         self.uses.partials.push(Included { name, place: self.place(), transparent });
     }
 
     fn field(&mut self, raw: &str, optional: bool) {
-        let Some(path) = absolute(raw, self.depth) else {
+        let Some(path) = absolute(raw, &self.scopes) else {
             return;
         };
         let root = path.split('.').next().unwrap_or_default();
@@ -179,10 +201,10 @@ impl Reader<'_> {
         }
     }
 
-    fn unknown_helper(&mut self, name: &str, known: &[&'static str]) {
+    fn unknown_helper(&mut self, name: &str, known: &mut dyn Iterator<Item = &'static str>) {
         let problem = self
             .problem("template.helper_unknown", format!("there is no helper `{name}`"))
-            .suggest(name, known.iter().copied());
+            .suggest(name, known);
         self.problems.push(problem);
     }
 
@@ -205,7 +227,7 @@ pub(super) fn unknown_name(source: &Source, name: &str, place: &Place) -> Diagno
     let span = expression_at(source, place.line, place.column);
     let message = format!("there is no name `{name}`");
     Diagnostic::error(source, "template.name_unknown", span, message)
-        .suggest(name, ROOTS.into_iter().chain(FUNCTIONS))
+        .suggest(name, ROOTS.into_iter().chain(Signature::names()))
 }
 
 fn expression_at(source: &Source, line: usize, column: usize) -> Range<usize> {
@@ -219,9 +241,10 @@ pub(super) fn partial_name(name: &Parameter) -> Option<String> {
     name.as_name().map(|name| name.trim_matches(['\'', '[', ']']).to_owned())
 }
 
-/// The path from the context's root, or `None` where it is an item's or a block's own.
-fn absolute(raw: &str, mut depth: usize) -> Option<String> {
-    let mut path = raw;
+/// The path from the context's root, `items.*` for an item of a batch; `None` where it is another
+/// item's or a block's own.
+fn absolute(raw: &str, scopes: &[Scope]) -> Option<String> {
+    let (mut path, mut depth) = (raw, scopes.len());
     if let Some(rest) = path.strip_prefix("@root").and_then(|rest| rest.strip_prefix(['.', '/'])) {
         (path, depth) = (rest, 0);
     }
@@ -231,9 +254,15 @@ fn absolute(raw: &str, mut depth: usize) -> Option<String> {
     }
     path = path.strip_prefix("./").unwrap_or(path);
     path = path.strip_prefix("this.").unwrap_or(path);
-    if depth > 0 || path == "this" || path.starts_with('@') {
+    if path == "this" || path.starts_with('@') {
         return None;
     }
+    let inside = match depth.checked_sub(1).map(|last| scopes[last]) {
+        None => None,
+        Some(Scope::Items) => Some(["items", "*"]),
+        Some(Scope::Other) => return None,
+    };
     let segments = path.split(['.', '/']).map(|segment| segment.trim_matches(['[', ']']));
+    let segments = inside.into_iter().flatten().chain(segments);
     Some(segments.collect::<Vec<_>>().join("."))
 }

@@ -140,8 +140,9 @@ fn french(mail: &Mail, message: &str) {
     let kind = parsed.content_type().expect("a kind");
     assert_eq!((kind.ctype(), kind.subtype()), ("multipart", Some("alternative")));
     let html = parsed.body_html(0).expect("an HTML part");
-    assert!(html.contains("<p class=\"greeting\">Bonjour Amélie,</p>"), "{html}");
-    assert!(html.contains("<th align=\"left\">Médecin</th><td>Dr Nadia Haddad</td>"), "{html}");
+    assert!(html.contains("<p class=\"greeting\" style=\"margin: 0 0 16px;\">Bonjour Amélie,</p>"));
+    assert!(html.contains(">Médecin</th><td style=\"padding: 8px 0;"), "{html}");
+    assert!(html.contains(">Dr Nadia Haddad</td>"), "{html}");
     assert!(html.starts_with("<!doctype html>"), "the layout is around it");
     let text = parsed.body_text(0).expect("a text part");
     assert!(text.starts_with("Bonjour Amélie,"), "{text}");

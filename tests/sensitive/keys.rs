@@ -55,7 +55,10 @@ async fn store(store: &SqliteStore, clock: &Clock, sensitive: bool) -> Stored {
         runs: vec![run],
         ..Plan::default()
     };
-    store.accept(vec![Acceptance { event, body_hash: [1; 32], plan }]).await.expect("accepts");
+    store
+        .accept(vec![Acceptance { event, body_hash: [1; 32], plan, emitter: None }])
+        .await
+        .expect("accepts");
     stored
 }
 
@@ -152,7 +155,7 @@ async fn without_a_key_nothing_sensitive_is_written() {
     let scene = Scene::new(store.clone(), ground.clock.clone(), ());
     let event = Event { sensitive: true, ..scene.event() };
     let id = event.id;
-    let acceptance = Acceptance { event, body_hash: [1; 32], plan: Plan::default() };
+    let acceptance = Acceptance { event, body_hash: [1; 32], plan: Plan::default(), emitter: None };
     let refused = store.accept(vec![acceptance]).await;
     assert!(matches!(refused, Err(StoreError::NoKey { noun: "event" })), "{refused:?}");
     assert!(store.event(id).await.expect("it answers").is_none());

@@ -168,8 +168,13 @@ steps:
             fence: due.fence,
             provider: "capture".into(),
             at: stage.clock.now(),
+            once: None,
+            spend: None,
         };
-        assert_eq!(stage.store.depart(vec![departure]).await.expect("departs"), [true]);
+        assert_eq!(
+            stage.store.depart(vec![departure]).await.expect("departs"),
+            [nuncio::store::Departed::Left]
+        );
         // In the rough scene every lease ends at once, this one too.
         if stage.rough {
             return;
@@ -186,6 +191,7 @@ steps:
             entry: None,
             decisions: Vec::new(),
             code: None,
+            held: None,
         };
         stage.store.settle(vec![settlement]).await.expect("settles");
         stage.settle_runs().await;

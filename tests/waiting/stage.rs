@@ -95,7 +95,7 @@ impl Stage {
         }
         let dispatch = Dispatch::new(installed, None, clock.clone(), Duration::from_secs(30));
         let hub = Arc::new(Hub::new(&config::Relay::default(), clock.clone()));
-        let rules = Rules { retry: Vec::new(), strict_events: false };
+        let rules = Rules { retry: Vec::new(), ..Rules::of(&nuncio::config::Config::default()) };
         let pipeline =
             Pipeline::new(clock.clone(), store.clone(), catalog.clone(), dispatch, hub, rules);
         let pipeline = Arc::new(finish(pipeline));

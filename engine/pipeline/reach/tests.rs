@@ -103,9 +103,8 @@ impl Scene {
             past: &gate::Past::default(),
         };
         match gate::ask(planned, &facts) {
-            Answer::Send(permit) => {
-                Ok(render::render(*permit, None, None, &Set::default()).expect("it is discreet"))
-            }
+            Answer::Send(permit) => Ok(render::render(*permit, None, None, &Set::default(), "UTC")
+                .expect("it is discreet")),
             Answer::Drop { decision, .. } => Err(decision.code.into_owned()),
             other => panic!("unexpected: {other:?}"),
         }

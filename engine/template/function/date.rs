@@ -10,6 +10,17 @@ use crate::template::language::Length;
 
 /// `{{date at}}`: `November 21, 2026`. Takes RFC 3339 text or a date alone.
 pub(super) fn date(arguments: &Arguments<'_, '_>) -> Result<Value, String> {
+    match arguments.choice("format", 1).and_then(Value::as_str) {
+        Some("time") => {
+            let moment = moment(arguments)?;
+            return Ok(arguments.language().time(&moment, Length::Medium).into());
+        }
+        Some("datetime") => {
+            let moment = moment(arguments)?;
+            return Ok(arguments.language().date_time(&moment, Length::Medium).into());
+        }
+        _ => {}
+    }
     let length = length(arguments)?;
     let text = arguments.text(0, "a moment")?;
     // A birthday has no zone to be moved to.
@@ -40,21 +51,21 @@ fn moment(arguments: &Arguments<'_, '_>) -> Result<Zoned, String> {
     Ok(moment.to_zoned(zone(arguments)?))
 }
 
-/// `zone=`, else the recipient's, else UTC.
+/// `zone=`, else the recipient's, else the configured one.
 fn zone(arguments: &Arguments<'_, '_>) -> Result<TimeZone, String> {
     let (name, whose) = match arguments.option("zone") {
         Some(option) => (option.as_str(), "`zone`"),
-        None => (arguments.recipient("time_zone").or(Some("UTC")), "the recipient's time zone"),
+        None => (Some(arguments.time_zone()), "the recipient's time zone"),
     };
     let name = name.ok_or_else(|| format!("{whose} must be a text"))?;
     TimeZone::get(name).map_err(|_| format!("{whose} is not an IANA time zone"))
 }
 
 fn length(arguments: &Arguments<'_, '_>) -> Result<Length, String> {
-    match arguments.option("format").map(Value::as_str) {
-        None => Ok(Length::Medium),
+    match arguments.choice("format", 1).map(Value::as_str) {
+        None | Some(Some("medium")) => Ok(Length::Medium),
         Some(Some("short")) => Ok(Length::Short),
         Some(Some("long")) => Ok(Length::Long),
-        Some(_) => Err("`format` is `short` or `long`".to_owned()),
+        Some(_) => Err("`format` is `short`, `medium` or `long`".to_owned()),
     }
 }

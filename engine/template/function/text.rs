@@ -15,17 +15,8 @@ pub(super) fn plural(arguments: &Arguments<'_, '_>) -> Result<Value, String> {
     Ok(if arguments.language().is_one(number) { one } else { other }.clone())
 }
 
-/// `{{truncate text 80}}`: at most so many characters, the last an ellipsis where it was cut.
-pub(super) fn truncate(arguments: &Arguments<'_, '_>) -> Result<Value, String> {
-    let text = shown(arguments.value(0, "a text")?)?;
-    let limit = arguments.value(1, "a length")?.as_u64();
-    let limit = limit.and_then(|limit| usize::try_from(limit).ok()).filter(|limit| *limit > 0);
-    let limit = limit.ok_or("the length must be a whole number above 0")?;
-    if text.chars().nth(limit).is_none() {
-        return Ok(text.into());
-    }
-    let kept: String = text.chars().take(limit - 1).collect();
-    Ok(format!("{}…", kept.trim_end()).into())
+pub(super) fn field(arguments: &Arguments<'_, '_>) -> Result<Value, String> {
+    arguments.value(0, "a field").cloned()
 }
 
 /// `{{url text}}`: percent-encoded, safe as one segment or one value of an address.
@@ -70,7 +61,7 @@ pub(super) fn not(arguments: &Arguments<'_, '_>) -> Result<Value, String> {
     Ok((!arguments.lenient(0).is_truthy(false)).into())
 }
 
-fn shown(value: &Value) -> Result<String, String> {
+pub(super) fn shown(value: &Value) -> Result<String, String> {
     match value {
         Value::String(text) => Ok(text.clone()),
         Value::Number(number) => Ok(number.to_string()),

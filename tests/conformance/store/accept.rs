@@ -64,7 +64,7 @@ fn keyed(scene: &Scene, key: &str) -> Event {
 }
 
 fn bare(event: &Event, body: u8) -> Acceptance {
-    Acceptance { event: event.clone(), body_hash: [body; 32], plan: Plan::default() }
+    Acceptance { event: event.clone(), body_hash: [body; 32], plan: Plan::default(), emitter: None }
 }
 
 pub async fn a_key_is_accepted_once(scene: Scene) {

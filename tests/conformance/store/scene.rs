@@ -156,7 +156,8 @@ impl Scene {
     }
 
     pub async fn accept(&self, event: &Event, plan: Plan) -> Accepted {
-        let acceptance = Acceptance { event: event.clone(), body_hash: [1; 32], plan };
+        let acceptance =
+            Acceptance { event: event.clone(), body_hash: [1; 32], plan, emitter: None };
         let mut accepted = self.store.accept(vec![acceptance]).await.expect("accepts");
         assert_eq!(accepted.len(), 1);
         accepted.remove(0)

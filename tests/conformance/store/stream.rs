@@ -14,7 +14,7 @@ async fn replay(scene: &Scene, user: &str, seq: u64, limit: usize) -> Option<Vec
 pub async fn concurrent_deliveries_leave_no_gap(scene: Scene) {
     let calls = (0..50).map(|_| {
         let (store, (event, plan)) = (scene.store.clone(), scene.delivery("42", |_| {}));
-        let acceptance = Acceptance { event, body_hash: [1; 32], plan };
+        let acceptance = Acceptance { event, body_hash: [1; 32], plan, emitter: None };
         tokio::spawn(async move { store.accept(vec![acceptance]).await.unwrap().remove(0) })
     });
     let mut given = Vec::new();
