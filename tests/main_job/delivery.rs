@@ -29,7 +29,10 @@ async fn an_event_of_the_command_line_reaches_inbox_mailbox_and_hook() {
 async fn an_event_of_the_api_does_the_same_in_production() {
     let clinic = Clinic::open().await;
     let config = std::fs::read_to_string(clinic.installation.path("nuncio.toml")).expect("it is");
-    let config = format!("{config}\n[auth]\nsecret = \"a secret that only tests know\"\n");
+    let config = format!(
+        "{config}\n[auth]\nsecret = \"a secret that only tests know\"\n\
+         [encryption]\nkeys = [\"a key that seals what only tests write\"]\n"
+    );
     clinic.installation.write("nuncio.toml", &config);
     let node = clinic.installation.run().await;
     super::people(&node).await;
