@@ -6,6 +6,7 @@ mod idempotency;
 mod outbox;
 mod preference;
 mod retry;
+mod waiting;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
