@@ -7,6 +7,7 @@ mod outbox;
 mod planned;
 mod preference;
 mod retry;
+mod waiting;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

@@ -89,6 +89,7 @@ enum Then {
 pub fn advance(around: Surroundings<'_>, run: &mut Run, mut answer: Option<Answer>) -> Steps {
     let mut steps = Steps::default();
     let mut position = run.position.as_ref().and_then(Position::parse);
+    let due = position.as_ref().map_or(around.clock.now(), |here| due(around, run, here));
     run.wake_at = None;
     run.status = RunStatus::Waiting;
     for _ in 0..MOST_STEPS {
@@ -100,7 +101,8 @@ pub fn advance(around: Surroundings<'_>, run: &mut Run, mut answer: Option<Answe
             continue;
         };
         let item = here.item(around.workflow, run);
-        let mut machine = Machine { around, run, item, answer: answer.take(), steps: &mut steps };
+        let answer = answer.take();
+        let mut machine = Machine { around, run, item, answer, due, steps: &mut steps };
         position = match machine.take(step) {
             Ok(Then::Next) => Some(here.next()),
             Ok(Then::Enter(block)) => Some(here.enter(block)),
@@ -142,6 +144,17 @@ pub fn advance(around: Surroundings<'_>, run: &mut Run, mut answer: Option<Answe
     ended(run, RunStatus::Failed, steps)
 }
 
+/// When the run was to go on: earlier than now where nobody was there to do it.
+fn due(around: Surroundings<'_>, run: &Run, here: &Position) -> Timestamp {
+    let now = around.clock.now();
+    // What ended a wait came at a moment that is not known here.
+    let waited = matches!(
+        here.step(around.workflow).map(|step| &step.kind),
+        Some(StepKind::WaitFor(_) | StepKind::Route(_))
+    );
+    run.wake_at.filter(|_| !waited).map_or(now, |due| due.min(now))
+}
+
 fn waits(run: &mut Run, at: &Position, until: Timestamp, steps: Steps) -> Steps {
     run.position = Some(at.path());
     run.wake_at = Some(until);
@@ -176,6 +189,8 @@ struct Machine<'a> {
     item: u32,
     /// For the first step alone.
     answer: Option<Answer>,
+    /// When these steps should have been taken.
+    due: Timestamp,
     steps: &'a mut Steps,
 }
 

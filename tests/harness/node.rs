@@ -219,9 +219,14 @@ impl Node {
 
     /// The user's connection, with its first frame.
     pub async fn connect(&self, user: &str) -> (Socket, Value) {
+        self.join(&format!("/ws/notifications/{user}/"), user).await
+    }
+
+    /// A connection of the user's to a path of the relay, and its first frame.
+    pub async fn join(&self, path: &str, user: &str) -> (Socket, Value) {
         let token = self.token(user).await;
         let url = self.url.replacen("http", "ws", 1);
-        let url = format!("{url}/ws/notifications/{user}/?token={token}");
+        let url = format!("{url}{path}?token={token}");
         let (stream, _) = connect_async(url).await.expect("a connection");
         let mut socket = Socket { stream };
         let first = socket.frame().await;

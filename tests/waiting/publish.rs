@@ -111,6 +111,34 @@ steps:
     .await;
 }
 
+#[tokio::test]
+async fn what_comes_too_late_is_not_published() {
+    let files = [(
+        "workflows/board.yaml",
+        "workflow: board
+on: notice.posted
+category: system
+expires: 10m
+steps:
+  - delay: { for: 1h }
+  - publish: { topic: event.data.board }
+",
+    )];
+    everywhere(&files, |stage| async move {
+        let after = |seconds| stage.clock.after(std::time::Duration::from_secs(seconds));
+        for (board, late, published) in [("a", 3600, 1), ("b", 3600 + 600, 1), ("c", 3600 + 601, 0)]
+        {
+            let event = stage.emit("notice.posted", json!({ "board": board })).await;
+            stage.clock.set(after(late));
+            stage.settle().await;
+            assert_eq!(frames(&stage, Stream::Topic(board.into())).await.len(), published);
+            let dropped = stage.codes(event, Verdict::Drop).await;
+            assert_eq!(dropped.len(), 1 - published, "{dropped:?}");
+        }
+    })
+    .await;
+}
+
 #[test]
 fn a_template_without_the_part_is_refused() {
     let workflow = "workflow: w

@@ -28,6 +28,16 @@ impl Machine<'_> {
                 })?
             }
         };
+        if let Some(lasts) = self.around.workflow.expires
+            && self.due.saturating_add(lasts.0).is_ok_and(|end| end < self.now())
+        {
+            let reason = format!("was to be published at {}, within {lasts}", self.due);
+            let decision = self.decision(step, Verdict::Drop, "expired", reason);
+            let channel = Some(ChannelName::from(PART));
+            self.steps.decisions.push(Decision { channel, ..decision });
+            state::status(self.run, step, "skipped");
+            return Ok(Then::Next);
+        }
         let stream = self.stream(&publish.to)?;
         let reason = format!("`{}` to {}", publish.name(), noun(&publish.to));
         let decision = self.decision(step, Verdict::Send, "published", reason);
