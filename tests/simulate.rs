@@ -2,6 +2,7 @@
 
 mod cases;
 mod input;
+mod others;
 mod script;
 mod time_line;
 
