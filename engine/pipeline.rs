@@ -21,6 +21,7 @@ mod fetch;
 mod inbox;
 mod stops;
 mod reach;
+mod run;
 mod past;
 mod wake;
 
@@ -40,10 +41,9 @@ use crate::egress::Fetch;
 use crate::gate::{self, Answer as GateAnswer, Facts};
 use crate::ingest::{self, Incoming, Refusal};
 use crate::model::{
-    Decision, Event, Frame, Planned, ProviderName, Recipient, Run, RunStatus, Span, Verdict,
-    Version,
+    Decision, Event, Frame, Planned, ProviderName, Recipient, RunStatus, Span, Verdict, Version,
 };
-use crate::plan::{self, Asked, Question, Surroundings};
+use crate::plan;
 use crate::render::{self, Rendered};
 use crate::store::{
     Acceptance, Accepted, CalendarQuery, Departed, Departure, DueMessage, DueRun, Held, Plan,
@@ -439,95 +439,6 @@ impl Pipeline {
         let zone = self.rules.time_zone.iana_name().unwrap_or("UTC");
         render::render(permit, template, data, &catalog.templates, zone)
             .map_err(|error| Box::new(Ended::not_rendered(&error, now)))
-    }
-
-    /// Takes a run on as far as it goes, with the answers that its steps ask for.
-    async fn go_far(
-        &self,
-        told: Told<'_>,
-        run: &mut Run,
-        plan: &mut Plan,
-    ) -> Result<(), StoreError> {
-        let mut answer = None;
-        while let Some(asked) = self.go_on(told, run, plan, answer.take()) {
-            answer = Some(self.answered(told, run, asked).await?);
-        }
-        Ok(())
-    }
-
-    /// Plans a run's next steps. Answers what the run has to know to go on, but for what our own
-    /// files say; unanswered, it stays due.
-    fn go_on(
-        &self,
-        told: Told<'_>,
-        run: &mut Run,
-        plan: &mut Plan,
-        mut answer: Option<plan::Answer>,
-    ) -> Option<Asked> {
-        loop {
-            let asked = self.go_once(told, run, plan, answer.take())?;
-            let Question::Written { template, data } = &asked.question else { return Some(asked) };
-            answer = Some(self.written(told, run, template, data));
-        }
-    }
-
-    /// What goes to an inbox at once is delivered in the same write.
-    fn go_once(
-        &self,
-        told: Told<'_>,
-        run: &mut Run,
-        plan: &mut Plan,
-        answer: Option<plan::Answer>,
-    ) -> Option<Asked> {
-        let Told { workflow, event, recipient } = told;
-        let time_zone = &self.rules.time_zone;
-        let around = Surroundings { workflow, event, recipient, clock: &self.clock, time_zone };
-        let steps = plan::advance(around, run, answer);
-        plan.decisions.extend(steps.decisions);
-        plan.stops.extend(steps.stops);
-        self.emit(run, steps.events, plan);
-        plan.joins.extend(steps.joins);
-        plan.closes.extend(steps.closes);
-        if !steps.waits.is_empty() {
-            self.waits.store(true, Ordering::Relaxed);
-            plan.waits.extend(steps.waits);
-        }
-        plan.publications.extend(steps.publications);
-        if steps.messages.is_empty() {
-            return steps.question;
-        }
-        let now = self.clock.now();
-        let planned_run = Arc::new(run.clone());
-        for mut message in steps.messages {
-            let lasts = self.rules.expiry.filter(|_| message.expires_at.is_none());
-            message.expires_at =
-                message.expires_at.or(lasts.map(|Span(lasts)| self.clock.after(lasts)));
-            // Whether the same was sent before is known to the store alone: not in this write.
-            let at_once = message.due_at <= now && workflow.dedupe.is_none();
-            if !(message.channel.is_in_app() && at_once) {
-                plan.messages.push(message);
-                continue;
-            }
-            let planned = Planned {
-                message,
-                run: planned_run.clone(),
-                event: event.clone(),
-                recipient: recipient.clone(),
-            };
-            self.deliver_now(workflow, planned, plan);
-        }
-        steps.question
-    }
-
-    fn deliver_now(&self, workflow: &Workflow, planned: Planned, plan: &mut Plan) {
-        let mut message = planned.message.clone();
-        let ended = match self.prepare(workflow, planned, &Ground::default()) {
-            Ok(rendered) => inbox::deliver(&rendered, self.clock.now()),
-            Err(ended) => *ended,
-        };
-        ended.emit(&message.channel);
-        ended.apply(&mut message, plan);
-        plan.messages.push(message);
     }
 
     /// Writes until it is written: what is in `write` has happened already.

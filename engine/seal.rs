@@ -3,7 +3,7 @@
 //!
 //! A sealed value is text, `sealed:1:<key id>:<base64 of nonce and ciphertext>`. It is bound to a
 //! place (a table's column and a row's id): moved to another, it does not open. The cipher is
-//! XChaCha20-Poly1305 (docs/decisions/0040).
+//! XChaCha20-Poly1305 (docs/decisions/0030).
 
 use std::fmt;
 use std::sync::Arc;

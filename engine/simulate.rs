@@ -163,7 +163,7 @@ impl Simulation {
         if let Ok(Answer::Accepted(id)) = &answer {
             self.shown.given(*id);
         }
-        self.shown.look(&self.store, None);
+        self.shown.look(&self.store);
         Ok(answer)
     }
 
@@ -256,19 +256,17 @@ impl Simulation {
         let claim = Claim { now, until: self.clock.after(LEASE), limit: 1 };
         if let Some(due) = self.store.claim_events(claim).await?.pop() {
             self.pipeline.expand(due).await;
-            self.shown.look(&self.store, None);
+            self.shown.look(&self.store);
             return Ok(true);
         }
         if let Some(due) = self.store.claim_runs(claim).await?.pop() {
-            let by = (due.run.workflow.clone(), due.run.event);
             self.pipeline.advance(due).await;
-            self.shown.look(&self.store, Some(&by));
+            self.shown.look(&self.store);
             return Ok(true);
         }
         if let Some(due) = self.store.claim_messages(claim).await?.pop() {
-            let by = (due.message.workflow.clone(), due.message.event);
             self.pipeline.deliver(due).await;
-            self.shown.look(&self.store, Some(&by));
+            self.shown.look(&self.store);
             return Ok(true);
         }
         Ok(false)

@@ -28,14 +28,17 @@ impl Shown {
         self.given.insert(event);
     }
 
-    /// Looks for events that are new since the last piece of work, which was that of `by`.
-    pub fn look(&mut self, store: &MemoryStore, by: Option<&(WorkflowName, EventId)>) {
+    /// Looks for events that are new since the last piece of work.
+    pub fn look(&mut self, store: &MemoryStore) {
         if store.event_count() == self.known.len() {
             return;
         }
-        let told = by.is_none_or(|(workflow, event)| self.tells(Some(workflow), *event));
         for event in store.event_ids() {
-            if self.known.insert(event) && told {
+            let is_new = self.known.insert(event);
+            if is_new
+                && let Some((workflow, by)) = store.emitter(event)
+                && self.tells(Some(&workflow), by)
+            {
                 self.caused.insert(event);
             }
         }

@@ -98,6 +98,7 @@ struct EventRow {
     runs: Vec<RunId>,
     /// In the order of their writing.
     decisions: Vec<Decision>,
+    emitter: Option<RunId>,
     /// Workflows with recipients to tell still, and whether they were stopped.
     unplanned: Vec<(Unplanned, bool)>,
     /// Its place in the order of acceptance, from 1.
@@ -141,6 +142,13 @@ impl MemoryStore {
     /// The ids of all events, in the order of their making.
     pub fn event_ids(&self) -> Vec<EventId> {
         self.state().events.keys().copied().collect()
+    }
+
+    /// The workflow and the event of the run that emitted an event; `None`: it came from outside.
+    pub fn emitter(&self, event: EventId) -> Option<(WorkflowName, EventId)> {
+        let state = self.state();
+        let run = &state.runs.get(&state.events.get(&event)?.emitter?)?.run;
+        Some((run.workflow.clone(), run.event))
     }
 
     pub fn event_count(&self) -> usize {

@@ -5,6 +5,7 @@
 
 mod awaited;
 mod calendar;
+mod claims;
 mod collections;
 mod decode;
 mod devices;

@@ -44,14 +44,7 @@ fn read(reader: &Reader<'_>, root: &Node) -> Option<Workflow> {
     let key = fields.expression("key", Names::EVENT);
     let cancel_on = fields.take("cancel_on").map(|node| reader.patterns(node, "cancel_on"));
     let restart_on = fields.take("restart_on").map(|node| reader.patterns(node, "restart_on"));
-    for what in ["cancel_on", "restart_on"] {
-        if let (Some(node), None) = (root.get(what), root.get("key")) {
-            let message = format!("`{what}` stops the runs of a `key`, and there is none");
-            let problem =
-                Diagnostic::error(reader.source, "key.missing", node.span.clone(), message);
-            reader.push(problem.hint("for example `key: event.data.order_id`"));
-        }
-    }
+    stops_by_key(reader, root);
     let dedupe = fields.take("dedupe").and_then(|node| dedupe(reader, node));
     let required_node = fields.take("required");
     let required = required_node.map_or(Required::None, |node| required(reader, node));
@@ -98,6 +91,17 @@ fn read(reader: &Reader<'_>, root: &Node) -> Option<Workflow> {
     let for_nobody = named.is_none_or(|node| reader.one_or_more(node).is_empty());
     step::check(reader, &workflow, for_nobody);
     Some(workflow)
+}
+
+fn stops_by_key(reader: &Reader<'_>, root: &Node) {
+    for what in ["cancel_on", "restart_on"] {
+        if let (Some(node), None) = (root.get(what), root.get("key")) {
+            let message = format!("`{what}` stops the runs of a `key`, and there is none");
+            let problem =
+                Diagnostic::error(reader.source, "key.missing", node.span.clone(), message);
+            reader.push(problem.hint("for example `key: event.data.order_id`"));
+        }
+    }
 }
 
 /// `workflow:` equals the file's stem.

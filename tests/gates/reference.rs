@@ -71,8 +71,13 @@ fn every_code_of_the_stages_stands_in_the_table() {
     let mut found = Vec::new();
     for stage in ["gate", "plan", "pipeline", "receipt"] {
         let mut files = vec![root.join(format!("{stage}.rs"))];
-        if let Ok(folder) = std::fs::read_dir(root.join(stage)) {
-            files.extend(folder.map(|entry| entry.expect("it can be listed").path()));
+        let mut folders = vec![root.join(stage)];
+        while let Some(folder) = folders.pop() {
+            let Ok(entries) = std::fs::read_dir(folder) else { continue };
+            let entries = entries.map(|entry| entry.expect("it can be listed").path());
+            let (inner, found): (Vec<_>, Vec<_>) = entries.partition(|path| path.is_dir());
+            folders.extend(inner);
+            files.extend(found);
         }
         for file in files {
             let text = std::fs::read_to_string(&file).expect("it can be read");

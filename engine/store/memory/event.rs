@@ -76,7 +76,7 @@ impl Events for MemoryStore {
 
 impl State {
     pub(super) fn accept(&mut self, acceptance: Acceptance) -> Accepted {
-        let Acceptance { event, body_hash, mut plan, .. } = acceptance;
+        let Acceptance { event, body_hash, mut plan, emitter } = acceptance;
         let id = event.id;
         if let Some(key) = &event.idempotency_key {
             let key = (event.tenant.clone(), key.clone());
@@ -92,6 +92,7 @@ impl State {
             cursor: None,
             runs: Vec::new(),
             decisions: Vec::new(),
+            emitter,
             unplanned: Vec::new(),
             accepted: self.events.len() + 1,
         };

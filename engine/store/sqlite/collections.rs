@@ -134,7 +134,7 @@ impl SqliteStore {
         let count: f64 =
             sqlx::query_scalar(AssertSqlSafe(counted)).bind(id).fetch_one(&self.readers).await?;
         let select = format!(
-            "SELECT {}, json_extract(r.state, '$.collected') FROM {from} JOIN event e ON e.id = r.event
+            "SELECT {}, json_extract(r.state, '$.collected') AS earlier FROM {from} JOIN event e ON e.id = r.event
              WHERE {whose} ORDER BY {order}",
             decode::EVENT.split(", ").map(|column| format!("e.{column}")).collect::<Vec<_>>().join(", ")
         );
@@ -153,7 +153,7 @@ impl SqliteStore {
 }
 
 fn item(row: &SqliteRow) -> Result<Item> {
-    let earlier: Option<String> = row.try_get(12)?;
+    let earlier: Option<String> = row.try_get("earlier")?;
     match earlier.and_then(|text| serde_json::from_str(&text).ok()) {
         Some(earlier) => Ok(Item::Collected(earlier)),
         None => Ok(Item::Event(Arc::new(decode::event(row)?))),

@@ -13,7 +13,7 @@ use super::super::{
 };
 use super::queue::{ClaimCall, ClaimedRows};
 use super::streams::Streams;
-use super::{events, queue};
+use super::{claims, events, queue};
 use crate::model::{EventId, Frame, RunId};
 
 /// Calls waiting for the writer; a caller past this waits for a place.
@@ -237,7 +237,7 @@ impl Tick {
         let accept = events::accept(connection, streams, &items(&self.accept)).await?;
         let mut claim = Vec::with_capacity(self.claim.len());
         for (call, _) in &self.claim {
-            claim.push(queue::claim(connection, call).await?);
+            claim.push(claims::claim(connection, call).await?);
         }
         transaction.commit().await?;
         Ok(Written { accept, depart, settle, planned, advanced, claim })

@@ -13,6 +13,7 @@ pub const TYPE: Construct = Construct {
             "`true`: an opt-out binds even critical messages of this type",
         )
         .default("`false`"),
+        field("batch_template", Kind::Text, "what several held messages of this type become"),
     ],
 };
 

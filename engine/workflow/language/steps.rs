@@ -81,6 +81,21 @@ pub static STEPS: [Construct; 15] = [
             )
             .default("`accepted`"),
             field("within", Kind::Duration, "how long one channel has for it"),
+            field("providers", Kind::Many(&Kind::Text), "failover, in this order")
+                .default("the configuration's"),
+            field("retry", Kind::Many(&Kind::Duration), "the waits before further attempts")
+                .default("the configuration's"),
+            field("quiet_hours", Kind::Words(HELD), "what becomes of it in quiet hours")
+                .default("`defer`"),
+            field("over_limit", Kind::Words(HELD), "what becomes of it past a frequency limit")
+                .default("`defer`"),
+            field("expires", Kind::Duration, "beats the workflow's"),
+            field("to", Kind::Expression, "an address instead of the recipient's own"),
+            field(
+                "data",
+                Kind::Expressions,
+                "what the template sees as `data`; an inbox entry's `metadata` too",
+            ),
         ],
     },
     Construct {

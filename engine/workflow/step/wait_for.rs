@@ -95,13 +95,11 @@ pub(super) fn check(reader: &Reader<'_>, workflow: &Workflow, step: &Step, wait:
         }
         Awaited::Event { .. } => {}
         Awaited::Message { step: id, span, .. } => {
-            let steps = workflow.all_steps();
-            let mut senders = steps
-                .into_iter()
-                .filter(|step| matches!(step.kind, StepKind::Send(_) | StepKind::Route(_)))
-                .filter_map(|step| step.id.as_deref());
-            if !senders.any(|sender| sender == id) {
-                let message = format!("no `send` or `route` step has the id `{id}`");
+            // An id that no step has is told with all the others.
+            let named = |step: &&Step| step.id.as_deref() == Some(id.as_str());
+            let speaks = |step: &Step| matches!(step.kind, StepKind::Send(_) | StepKind::Route(_));
+            if workflow.all_steps().into_iter().find(named).is_some_and(|step| !speaks(step)) {
+                let message = format!("`{id}` is no `send` and no `route` step");
                 reader.error("wait_for.step", span.clone(), message);
             }
         }
