@@ -4,6 +4,7 @@ mod table;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::{Arc, LazyLock};
 
 use nuncio::check::{self, Catalog};
@@ -161,6 +162,14 @@ fn every_workflow_has_a_case_that_sends_and_one_that_must_not() {
         let wanted = if OFF.contains(&told.workflow) { 1 } else { 2 };
         assert!(cases.len() >= wanted, "{file}: {} cases", cases.len());
     }
+}
+
+#[test]
+fn every_case_of_the_packs_holds() {
+    let run = Command::new(env!("CARGO_BIN_EXE_nuncio")).arg("test").arg(root()).output();
+    let run = run.expect("it runs");
+    let told = String::from_utf8_lossy(&run.stdout);
+    assert!(run.status.success() && told.contains(", 0 failed"), "{told}");
 }
 
 fn items(node: &Node) -> Vec<&Node> {
