@@ -168,8 +168,13 @@ fn every_workflow_has_a_case_that_sends_and_one_that_must_not() {
 fn every_case_of_the_packs_holds() {
     let run = Command::new(env!("CARGO_BIN_EXE_nuncio")).arg("test").arg(root()).output();
     let run = run.expect("it runs");
-    let told = String::from_utf8_lossy(&run.stdout);
-    assert!(run.status.success() && told.contains(", 0 failed"), "{told}");
+    let (failed, counts) = (text(&run.stdout), text(&run.stderr));
+    assert!(run.status.success(), "{failed}");
+    assert!(counts.contains(" passed, 0 failed") && !counts.contains(" 0 passed"), "{counts}");
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
 }
 
 fn items(node: &Node) -> Vec<&Node> {
