@@ -201,7 +201,7 @@ fn every_route_of_the_table_is_there() {
         })
         .collect();
     let owned = |(path, joins, who): &(&str, &str, &str)| {
-        (path.to_string(), joins.to_string(), who.to_string())
+        ((*path).to_owned(), (*joins).to_owned(), (*who).to_owned())
     };
     assert_eq!(there, ROUTES.iter().map(owned).collect::<Vec<_>>());
 }
