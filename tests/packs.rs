@@ -4,6 +4,7 @@ mod table;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::{Arc, LazyLock};
 
 use nuncio::check::{self, Catalog};
@@ -163,6 +164,19 @@ fn every_workflow_has_a_case_that_sends_and_one_that_must_not() {
     }
 }
 
+#[test]
+fn every_case_of_the_packs_holds() {
+    let run = Command::new(env!("CARGO_BIN_EXE_nuncio")).arg("test").arg(root()).output();
+    let run = run.expect("it runs");
+    let (failed, counts) = (text(&run.stdout), text(&run.stderr));
+    assert!(run.status.success(), "{failed}");
+    assert!(counts.contains(" passed, 0 failed") && !counts.contains(" 0 passed"), "{counts}");
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
 fn items(node: &Node) -> Vec<&Node> {
     match &node.kind {
         Kind::List(items) => items.iter().collect(),
@@ -187,7 +201,7 @@ fn every_route_of_the_table_is_there() {
         })
         .collect();
     let owned = |(path, joins, who): &(&str, &str, &str)| {
-        (path.to_string(), joins.to_string(), who.to_string())
+        ((*path).to_owned(), (*joins).to_owned(), (*who).to_owned())
     };
     assert_eq!(there, ROUTES.iter().map(owned).collect::<Vec<_>>());
 }

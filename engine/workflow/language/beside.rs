@@ -13,7 +13,12 @@ pub const TYPE: Construct = Construct {
             "`true`: an opt-out binds even critical messages of this type",
         )
         .default("`false`"),
-        field("batch_template", Kind::Text, "what several held messages of this type become"),
+        field(
+            "batch_template",
+            Kind::Text,
+            "a folder under `templates/`: what several held messages of the type become",
+        )
+        .default("the last message's own template"),
     ],
 };
 
