@@ -17,7 +17,8 @@ fn writes() -> bool {
     std::env::var_os(WRITE).is_some()
 }
 
-fn same(file: &str, expected: &str) {
+/// Compares a generated file with what it is to be, or writes it.
+pub fn same(file: &str, expected: &str) {
     if writes() {
         std::fs::write(path(file), expected).expect("it is written");
     }

@@ -42,6 +42,7 @@ const EVENTS: &str = "order.paid:
   properties:
     buyer: { type: [string, integer] }
     total: { type: number }
+    order: { type: string }
 ";
 
 const USER: &str = r#"{"id": 42, "email": "ada@example.com", "time_zone": "Africa/Tunis"}"#;

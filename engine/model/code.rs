@@ -102,6 +102,8 @@ pub const CODES: &[Code] = &[
     code("wait_for", Stage::Run, "wait", "the run stands still, until then if there is a timeout"),
     code("wait_for.matched", Stage::Run, "wait", "what the run waited for has come"),
     code("wait_for.timeout", Stage::Run, "wait", "what the run waited for did not come in time"),
+    code("wait_for.key", Stage::Run, "fail", "the run has no key for an event to match"),
+    code("wait_for.step", Stage::Run, "fail", "the step whose message is awaited sent none"),
     code("route", Stage::Run, "wait", "the step tries a channel, until then"),
     code("route.succeeded", Stage::Run, "wait", "a channel of the step succeeded"),
     code(

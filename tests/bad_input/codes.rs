@@ -71,11 +71,13 @@ fn of_steps() -> Vec<(&'static str, TempDir)> {
         ("expression.optional", asked("event.data.note == 'x'")),
         ("expression.size", asked(&"1 + ".repeat(1_100))),
         ("expression.syntax", asked("event.name ==")),
+        ("key.missing", workflow("workflow: w\non: a\ncancel_on: b\nsteps: []\n")),
         (
             "list.long",
             step(&format!("schedule: {{ before: now, by: [{}] }}", "1h, ".repeat(1_001))),
         ),
         ("publish.target", step("publish: { type: x }")),
+        ("recipients.kind", workflow("workflow: w\non: a\nrecipients: { as: buyer }\nsteps: []\n")),
         ("recipients.missing", step("{ send: in_app, template: x }")),
         ("schedule.kind", step("{ schedule: { by: 1h }, steps: [] }")),
         ("send.channel", step("send: []")),
@@ -151,9 +153,7 @@ fn of_heads() -> Vec<(&'static str, TempDir)> {
             two_of(("workflows/one/events.yaml", SCHEMA), ("workflows/two/events.yaml", SCHEMA)),
         ),
         ("events.schema", folder(&[("workflows/events.yaml", "a: { type: objekt }\n")])),
-        ("key.missing", head("cancel_on: b")),
         ("priority.order", head("priority: [high, low]")),
-        ("recipients.kind", head("recipients: { as: buyer }")),
         (
             "routes.parameter",
             folder(&[(

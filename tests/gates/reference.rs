@@ -49,7 +49,7 @@ fn the_page_holds_the_tables_of_the_engine() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(PAGE);
     let page = std::fs::read_to_string(path).expect("the page is there");
     let expected = with(&with(&page, "gates", &gates()), "codes", &codes());
-    assert!(page == expected, "{PAGE} is to be:\n{expected}");
+    crate::reference::same(PAGE, &expected);
 }
 
 #[test]

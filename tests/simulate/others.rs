@@ -39,8 +39,8 @@ fn what_another_workflow_emits_is_not() {
 
 #[test]
 fn a_later_event_stops_what_an_earlier_one_planned() {
-    let workflow =
-        WORKFLOW.replace("category: order\n", "key: event.data.id\ncancel_on: order.cancelled\n");
+    let workflow = WORKFLOW
+        .replace("category: order\n", "key: event.data.order\ncancel_on: order.cancelled\n");
     let events = [
         r#"{"name": "order.cancelled", "at": "2026-03-02T08:00:00Z", "data": {"order": "a"}}"#,
         r#"{"name": "order.paid", "at": "2026-03-01T08:00:00Z", "data": {"order": "a", "buyer": 42}}"#,

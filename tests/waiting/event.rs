@@ -172,9 +172,9 @@ steps:
     }
     let placed = stage.emit("order.placed", json!({"order": "a"})).await;
     stage.emit("payment.received", json!({"order": "a"})).await;
-    let runs = stage.store.event(placed).await.expect("reads").expect("is there").runs;
-    assert_eq!(runs.len(), 1200);
-    assert!(runs.iter().all(|run| run.status == RunStatus::Finished));
+    let timeline = stage.store.timeline(placed.0).await.expect("reads").expect("is there");
+    assert_eq!(timeline.runs.len(), 1200);
+    assert!(timeline.runs.iter().all(|run| run.status == RunStatus::Finished));
     assert_eq!(stage.left(), Vec::<String>::new());
 }
 
@@ -233,6 +233,6 @@ steps:
     let folder = crate::check::folder(&[("workflows/w.yaml", workflow)]);
     let told = crate::check::load(folder.path()).diagnostics;
     let codes: Vec<_> = told.iter().map(|one| (one.code, one.line)).collect();
-    let expected = [("wait_for.key", 5), ("wait_for.step", 6), ("event.name", 7)];
+    let expected = [("wait_for.key", 5), ("step.unknown", 6), ("event.name", 7)];
     assert_eq!(codes, expected, "{}", render_all(&told, Format::Text { colour: false }));
 }

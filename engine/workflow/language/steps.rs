@@ -72,7 +72,7 @@ pub static STEPS: [Construct; 15] = [
         about: "One channel after another, until one succeeds.",
         value: Kind::Own,
         fields: &[
-            field("channels", Kind::List(&Kind::Text), "in this order").required(),
+            field("channels", Kind::Many(&Kind::Text), "in this order").required(),
             field("template", Kind::Text, "a folder under `templates/`"),
             field(
                 "success",
