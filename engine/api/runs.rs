@@ -28,8 +28,16 @@ pub struct Cancelled {
     messages: Vec<String>,
     /// With a provider at that moment: they may arrive, and are not tried again.
     leaving: Vec<String>,
+    /// Where stopped runs waited to go on with others: a batch, a digest.
+    batches: Vec<BatchView>,
     /// Workflows whose further recipients are not told.
     unplanned: Vec<UnplannedView>,
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct BatchView {
+    run: String,
+    step: String,
 }
 
 #[derive(Serialize, utoipa::ToSchema)]
@@ -181,10 +189,15 @@ impl From<Stopped> for Cancelled {
             event: event.to_string(),
             workflow: workflow.to_string(),
         });
+        let batches = stopped
+            .batches
+            .iter()
+            .map(|(run, step)| BatchView { run: run.to_string(), step: step.to_string() });
         Self {
             runs: stopped.runs.iter().map(ToString::to_string).collect(),
             messages: stopped.messages.iter().map(ToString::to_string).collect(),
             leaving: stopped.leaving.iter().map(ToString::to_string).collect(),
+            batches: batches.collect(),
             unplanned: unplanned.collect(),
         }
     }

@@ -88,7 +88,8 @@ impl Ended {
     pub fn stopped(answer: Answer) -> Self {
         match answer {
             Answer::Hold { message, decision, until, gathers } => {
-                let gathers = if gathers { in_common(&message.message) } else { None };
+                let gathers =
+                    if gathers { in_common(&message.message, message.run.sensitive) } else { None };
                 let held = Some(Held { gathers });
                 let due_at = Some(until);
                 Self { due_at, held, ..Self::because(MessageStatus::Pending, decision) }
@@ -244,9 +245,10 @@ impl Ended {
 }
 
 /// What messages have in common that may become one; a contact's stay by themselves.
-fn in_common(message: &Message) -> Option<String> {
+fn in_common(message: &Message, sensitive: bool) -> Option<String> {
     let user = message.recipient.as_ref()?;
-    serde_json::to_string(&(user, &message.channel, &message.category)).ok()
+    // What is sensitive is never told among what is not.
+    serde_json::to_string(&(user, &message.channel, &message.category, sensitive)).ok()
 }
 
 fn detail(outcome: &Outcome) -> Option<String> {

@@ -3,7 +3,8 @@ use jiff::Timestamp;
 
 use super::Result;
 use crate::model::{
-    Decision, EventId, Message, MessageId, MessageStatus, Run, RunId, Verdict, WorkflowName,
+    Decision, EventId, Message, MessageId, MessageStatus, Run, RunId, StepPath, Verdict,
+    WorkflowName,
 };
 
 /// An order to stop what is planned for a business key.
@@ -32,6 +33,8 @@ pub struct Stopped {
     pub messages: Vec<MessageId>,
     /// With a provider at that moment: they may arrive, and are not tried again.
     pub leaving: Vec<MessageId>,
+    /// Where stopped runs waited to go on with others (a batch, a digest).
+    pub batches: Vec<(RunId, StepPath)>,
     /// Whose further recipients are not told.
     pub unplanned: Vec<(EventId, WorkflowName)>,
 }

@@ -8,6 +8,8 @@ told! {
     recipients_not_yet_looked_up_are_not_told
     an_event_to_come_is_stopped_before_its_moment
     by_hand_everything_of_a_key_is_stopped
+    a_batch_goes_on_without_what_is_stopped
+    a_wait_that_is_stopped_is_not_ended_by_its_event
 }
 
 mod story {
@@ -143,5 +145,35 @@ steps:
         let query = MessageQuery { limit: 10, ..MessageQuery::default() };
         let messages = stage.store.messages(&query).await.expect("the store answers");
         assert_eq!(messages[0].message.status, MessageStatus::Cancelled);
+    }
+
+    pub async fn a_batch_goes_on_without_what_is_stopped(ground: Ground) {
+        let batch = LATER.replace("  - delay: 1h\n", "  - batch: {window: 10m, key: '\"all\"'}\n");
+        let template = ("templates/later/email.hbs", "---\nsubject: later\n---\n{{count}}");
+        let stage = ground.stage(&[("workflows/later.yaml", &batch), template]).await;
+        for order in 1..=3 {
+            stage.event("order.placed", json!({"order": order, "user": 7})).await;
+            stage.settle().await;
+        }
+        let stopped = stage.store.stop(order(&stage, "1")).await.expect("the store answers");
+        assert_eq!((stopped.runs.len(), stopped.batches.len()), (1, 1), "{stopped:?}");
+        stage.live(Duration::from_hours(1)).await;
+        assert_eq!(bodies(&stage), ["2"], "the other two, led by the second");
+        let sent = &stage.sent()[0];
+        assert_eq!(sent.at.to_string(), "2026-03-01T09:10:00Z");
+    }
+
+    pub async fn a_wait_that_is_stopped_is_not_ended_by_its_event(ground: Ground) {
+        let wait =
+            LATER.replace("  - delay: 1h\n", "  - wait_for: {event: order.paid, timeout: 2h}\n");
+        let stage = ground.stage(&[("workflows/later.yaml", &wait), TEMPLATE]).await;
+        stage.event("order.placed", json!({"order": 1, "user": 7})).await;
+        stage.event("order.placed", json!({"order": 2, "user": 7})).await;
+        stage.settle().await;
+        stage.event("order.cancelled", json!({"order": 1})).await;
+        stage.event("order.paid", json!({"order": 1})).await;
+        stage.event("order.paid", json!({"order": 2})).await;
+        stage.live(Duration::from_hours(3)).await;
+        assert_eq!(bodies(&stage), ["2"]);
     }
 }

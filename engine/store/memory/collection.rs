@@ -118,19 +118,27 @@ impl State {
 
     /// Takes runs that end out of their collections, and gives back the places kept for them. The
     /// oldest of those that remain leads where a leader leaves; an empty collection is gone.
-    pub(super) fn leave(&mut self, runs: &[RunId], at: Timestamp) {
+    /// Answers where they were.
+    pub(super) fn leave(&mut self, runs: &[RunId], at: Timestamp) -> Vec<(RunId, StepPath)> {
+        let mut were = Vec::new();
         for &run in runs {
             let first = Occasion { run, step: "".into(), item: 0 };
             let places = self.gatherings.places.range(first..);
-            let theirs: Vec<Occasion> =
-                places.take_while(|(one, _)| one.run == run).map(|(one, _)| one.clone()).collect();
-            for occasion in theirs {
+            let theirs: Vec<(Occasion, bool)> = places
+                .take_while(|(one, _)| one.run == run)
+                .map(|(one, collection)| (one.clone(), collection.is_some()))
+                .collect();
+            for (occasion, together) in theirs {
+                if together {
+                    were.push((run, occasion.step.clone()));
+                }
                 if let Some((leader, wake_at)) = self.gatherings.leave(&occasion) {
                     self.wake(leader, wake_at);
                 }
             }
             self.gatherings.release(|taken| taken.occasion.run == run, at);
         }
+        were
     }
 
     /// Windows in which nobody waits and places in throttles are forgotten once they are over.

@@ -97,7 +97,7 @@ impl State {
         let decision = order.record_run(run);
         stopped.runs.push(id);
         self.schedule_run(id);
-        self.leave(&[id], order.at);
+        stopped.batches.append(&mut self.leave(&[id], order.at));
         self.forget_waits(&[id]);
         self.add_decisions([decision]);
     }

@@ -141,7 +141,7 @@ impl SqliteStore {
         let mut rows = sqlx::query(AssertSqlSafe(select)).bind(id).fetch(&self.readers);
         let (mut bytes, mut items) = (0, Vec::new());
         while let Some(row) = rows.try_next().await? {
-            let item = item(&row)?;
+            let item = self.item(&row)?;
             bytes += item.bytes();
             if !items.is_empty() && bytes > MOST_ITEM_BYTES {
                 break;
@@ -150,13 +150,13 @@ impl SqliteStore {
         }
         Ok(Collected::Closed { count: count as u64, items })
     }
-}
 
-fn item(row: &SqliteRow) -> Result<Item> {
-    let earlier: Option<String> = row.try_get("earlier")?;
-    match earlier.and_then(|text| serde_json::from_str(&text).ok()) {
-        Some(earlier) => Ok(Item::Collected(earlier)),
-        None => Ok(Item::Event(Arc::new(decode::event(row)?))),
+    fn item(&self, row: &SqliteRow) -> Result<Item> {
+        let earlier: Option<String> = row.try_get("earlier")?;
+        match earlier.and_then(|text| serde_json::from_str(&text).ok()) {
+            Some(earlier) => Ok(Item::Collected(earlier)),
+            None => Ok(Item::Event(Arc::new(self.open_event(decode::event(row)?)?))),
+        }
     }
 }
 

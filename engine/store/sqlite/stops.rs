@@ -59,7 +59,7 @@ pub(super) async fn stop(connection: &mut SqliteConnection, order: &Stop) -> sql
         decisions.push(order.record_run(&run));
     }
     let ids: Vec<Uuid> = stopped.runs.iter().map(|run| run.0).collect();
-    collections::leave(connection, &ids, order.at).await?;
+    stopped.batches = collections::leave(connection, &ids, order.at).await?;
     waits::forget(connection, ids.iter().copied()).await?;
     let unplanned = "UPDATE unplanned SET stopped = 1 WHERE key = ?1 AND stopped = 0 \
          AND (?2 IS NULL OR workflow = ?2) AND event < ?4 \

@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::super::decode::{millis, shared};
 use super::{COLUMNS, collection, named};
-use crate::model::{Decision, Join, Occasion};
+use crate::model::{Decision, Join, Occasion, RunId, StepPath};
 use crate::store::collection::{Collection, Joined, Role};
 
 /// Lets a waiting run into its collection, and sets when it wakes.
@@ -77,12 +77,14 @@ pub(super) async fn finish(
 }
 
 /// Takes runs that end out of their collections, and gives back the places kept for them. The
-/// oldest of those that remain leads where a leader leaves; an empty collection is gone.
+/// oldest of those that remain leads where a leader leaves; an empty collection is gone. Answers
+/// where they were.
 pub(in super::super) async fn leave(
     connection: &mut SqliteConnection,
     runs: &[Uuid],
     at: Timestamp,
-) -> sqlx::Result<()> {
+) -> sqlx::Result<Vec<(RunId, StepPath)>> {
+    let mut were = Vec::new();
     for run in runs {
         let left =
             sqlx::query("DELETE FROM collected WHERE run = ? RETURNING collection, step, item");
@@ -94,11 +96,12 @@ pub(in super::super) async fn leave(
                 item: row.try_get(2)?,
             };
             leave_one(connection, id, &occasion).await?;
+            were.push((occasion.run, occasion.step));
         }
         let kept = sqlx::query("UPDATE throttled SET key = x'' WHERE run = ? AND at > ?");
         kept.bind(run).bind(millis(at)).execute(&mut *connection).await?;
     }
-    Ok(())
+    Ok(were)
 }
 
 async fn leave_one(
