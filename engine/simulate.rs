@@ -2,7 +2,7 @@
 //!
 //! The pipeline, the gates and the templates are the real ones; the store is the one in memory,
 //! the clock stands until [`Simulation`] moves it to the next moment at which something is due,
-//! and the providers are [`fake`]: they keep what they are given and fail as they are told.
+//! and the providers are faked: they keep what they are given and fail as they are told.
 //! Nothing leaves the process, nothing waits, and one seed gives one time line, byte for byte.
 //!
 //! [`scenario`] is `nuncio simulate`, [`case`] is `nuncio test`.

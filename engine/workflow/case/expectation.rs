@@ -31,7 +31,7 @@ pub struct Pattern(pub Vec<Wanted>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wanted {
-    /// One of [`FIELDS`].
+    /// One of `FIELDS`.
     pub field: &'static str,
     /// Instants as RFC 3339 in UTC with milliseconds; everything else as it is written.
     pub value: String,
