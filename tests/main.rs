@@ -22,6 +22,7 @@ mod reference;
 mod relay;
 mod sensitive;
 mod server;
+mod services;
 mod steps;
 mod simulate;
 mod telemetry;
