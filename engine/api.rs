@@ -36,7 +36,8 @@ use axum::routing::{get, post, put};
 use tokio::sync::Semaphore;
 
 pub use catalog::{
-    Catalog, LoadedChannel, LoadedProvider, LoadedWorkflow, Outbox, Readiness, Reload,
+    BreakerState, Catalog, Health, HostHealth, LoadedChannel, LoadedProvider, LoadedWorkflow,
+    Outbox, Readiness, Reload,
 };
 pub use document::openapi;
 

@@ -182,6 +182,9 @@ impl fmt::Debug for SecretText {
 }
 
 impl Failure {
+    /// Of a send that found no place to run in: its provider was not asked.
+    pub const BUSY: &str = "plugin.busy";
+
     pub fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
         Self { code: code.into(), message: message.into(), provider_status: None }
     }

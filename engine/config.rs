@@ -26,7 +26,7 @@ pub use environment::Environment;
 pub use error::{ConfigError, Origin};
 pub use limits::{Relay, Server};
 pub use loader::{Flag, Loaded, load};
-pub use provider::{OnUnknown, Provider, Rate};
+pub use provider::{Breaker, OnUnknown, Provider, Rate};
 pub use secret::{Secret, SecretError};
 pub use setting::Setting;
 pub use tenant::{QuietHours, Tenant, TenantPreferences};
@@ -119,11 +119,13 @@ pub struct Engine {
     pub preferences: BTreeMap<Category, Row>,
 }
 
-/// One channel's providers, in the order of failover.
+/// One channel's providers, in the order of failover, and its retries.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Channel {
     pub providers: Vec<ProviderName>,
+    /// Waits before each further attempt, as `engine.retry`. A step's own win. Default: those.
+    pub retry: Option<Vec<Span>>,
 }
 
 /// What may be reached from here.

@@ -11,6 +11,7 @@ mod device;
 mod event;
 mod id;
 mod inbox;
+mod lane;
 mod message;
 mod pattern;
 mod publication;
@@ -31,6 +32,7 @@ pub use id::{
     StepPath, TopicName, UserId, Version, WorkflowName,
 };
 pub use inbox::{Entry, Frame, FrameBody, Stream};
+pub use lane::Lane;
 pub use message::{Attempt, AttemptOutcome, Message, MessageStatus, Planned, Priority};
 pub use pattern::Pattern;
 pub use publication::{Once, Publication};

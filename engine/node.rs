@@ -122,6 +122,8 @@ impl Node {
 
         let Outlets { dispatch, egress, view, capture } =
             outlets(&config, &environment, (&cache, compiler), &clock, dev).await?;
+        let dispatch = dispatch.sharing(shared.clone());
+        dispatch.forgive().await;
 
         let (catalog, problems) = catalog(&config, &view, store.has_key(), dev)?;
         let keys = Arc::new(KeyRing::new(shared.clone(), clock.clone()));

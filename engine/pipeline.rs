@@ -15,12 +15,14 @@ mod answer;
 mod attempt;
 mod calendar;
 mod awaited;
+mod departure;
 mod expansion;
 mod facts;
 mod fetch;
 mod inbox;
 mod stops;
 mod reach;
+mod rules;
 mod run;
 mod past;
 mod wake;
@@ -30,35 +32,31 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use jiff::tz::TimeZone;
 
 use crate::channel::Publish;
 use crate::check::Catalog;
 use crate::clock::Clock;
-use crate::config::Config;
 use crate::dispatch::{Dispatch, Dispatched};
 use crate::egress::Fetch;
 use crate::gate::{self, Answer as GateAnswer, Facts};
 use crate::ingest::{self, Incoming, Refusal};
-use crate::model::{
-    Decision, Event, Frame, Planned, ProviderName, Recipient, RunStatus, Span, Verdict, Version,
-};
+use crate::model::{Decision, Event, Frame, Planned, Recipient, RunStatus, Verdict, Version};
 use crate::plan;
 use crate::render::{self, Rendered};
 use crate::store::{
-    Acceptance, Accepted, CalendarQuery, Departed, Departure, DueMessage, DueRun, Held, Plan,
-    Progress, QueueName, Recovered, Store, StoreError,
+    Acceptance, Accepted, CalendarQuery, Departure, DueMessage, DueRun, Plan, Progress, QueueName,
+    Recovered, Store, StoreError,
 };
 use crate::workflow::Workflow;
 use attempt::Ended;
+use departure::Exit;
 use fetch::Fetcher;
 use past::Ground;
 
 pub use calendar::Foreseen;
+pub use rules::Rules;
 pub use wake::Wake;
 
-/// A permit not used by then goes back to the gates (docs/reference/gates.md).
-const PERMIT_LASTS: Duration = Duration::from_secs(60);
 /// A job that was claimed more often without getting anywhere is given up.
 const MOST_CLAIMS: u32 = 20;
 
@@ -97,34 +95,6 @@ struct Told<'a> {
     workflow: &'a Arc<Workflow>,
     event: &'a Arc<Event>,
     recipient: &'a Recipient,
-}
-
-/// The operator's part in it.
-#[derive(Clone, Debug)]
-pub struct Rules {
-    /// The waits before each further attempt, where a step names none.
-    pub retry: Vec<Span>,
-    /// Refuse events that no `events.yaml` declares.
-    pub strict_events: bool,
-    /// What holds for recipients who said nothing.
-    pub gates: Arc<gate::Defaults>,
-    /// A message's end, where neither step nor workflow names one.
-    pub expiry: Option<Span>,
-    /// For recipients who name none.
-    pub time_zone: TimeZone,
-}
-
-impl Rules {
-    pub fn of(config: &Config) -> Self {
-        Self {
-            retry: config.engine.retry.clone(),
-            strict_events: config.engine.strict_events,
-            gates: Arc::new(gate::Defaults::of(config)),
-            expiry: config.engine.expiry,
-            // The configuration was checked: it names a zone.
-            time_zone: TimeZone::get(&config.engine.time_zone).unwrap_or(TimeZone::UTC),
-        }
-    }
 }
 
 #[async_trait]
@@ -336,20 +306,18 @@ impl Pipeline {
             Err(ended) => return Ok(Some(*ended)),
         };
         let message = &rendered.planned().message;
-        let departure = |provider: ProviderName, at| Departure {
+        let departure = Departure {
             message: message.id,
             fence,
-            provider,
-            at,
+            provider: inbox::INBOX.into(),
+            at: self.clock.now(),
             spend: ground.spend.clone(),
             once: ground.once,
+            failover: None,
         };
-        let mut back = None;
         if message.channel.is_in_app() {
-            let at = self.clock.now();
-            if ground.once.is_some()
-                && !self.depart(departure(inbox::INBOX.into(), at), &mut back).await?
-            {
+            let (at, mut back) = (departure.at, None);
+            if ground.once.is_some() && !self.depart(departure, &mut back).await? {
                 return Ok(back);
             }
             return Ok(Some(inbox::deliver(&rendered, at)));
@@ -357,41 +325,15 @@ impl Pipeline {
         let step = plan::send_step(&workflow, &message.step);
         let order = step.map(|step| step.providers.as_slice()).unwrap_or_default();
         let number = message.attempt + 1;
-        let depart = async |provider: &ProviderName, at| {
-            if at > rendered.granted_at() + PERMIT_LASTS {
-                back = Some(Ended::lapsed(now));
-                return Ok::<bool, StoreError>(false);
-            }
-            self.depart(departure(provider.clone(), at), &mut back).await
-        };
-        let dispatched = self.dispatch.send(&rendered, number, order, depart).await?;
+        let mut exit = Exit { pipeline: self, rendered: &rendered, departure, back: None };
+        let dispatched = self.dispatch.send(&rendered, number, order, &mut exit).await?;
         if let Dispatched::Withdrawn = dispatched {
-            return Ok(back);
+            return Ok(exit.back);
         }
-        let schedule = step.and_then(|step| step.retry.as_deref()).unwrap_or(&self.rules.retry);
+        let schedule = self.rules.schedule(&message.channel, step);
         self.learn(&rendered, &dispatched).await;
         let ended = Ended::dispatched(&rendered, dispatched, schedule, &self.clock);
         Ok(Some(ended.or_next_device(&rendered)))
-    }
-
-    /// Whether the message may be handed over. What the store refuses, though the caller still
-    /// holds it, goes `back` to the gates, which find the reason there.
-    async fn depart(
-        &self,
-        departure: Departure,
-        back: &mut Option<Ended>,
-    ) -> Result<bool, StoreError> {
-        let at = departure.at;
-        match self.store.depart(vec![departure]).await?.first() {
-            Some(Departed::Left) => return Ok(true),
-            Some(Departed::Withdrawn) | None => {}
-            Some(Departed::Duplicate) => *back = Some(Ended::lapsed(at)),
-            Some(Departed::OverBudget) => {
-                let held = Some(Held { gathers: None });
-                *back = Some(Ended { held, ..Ended::lapsed(at) });
-            }
-        }
-        Ok(false)
     }
 
     /// The gates, then the template.

@@ -10,6 +10,8 @@ use crate::channel::Outcome;
 use crate::clock::Clock;
 use crate::model::{AttemptOutcome, Span};
 
+/// The shortest wait that a provider's `Retry-After` may ask for.
+const SHORTEST_WAIT: Duration = Duration::from_secs(1);
 /// The longest wait that a provider's `Retry-After` may ask for.
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
 /// A schedule's waits vary by this part of themselves, so that failures do not come back at once.
@@ -37,7 +39,8 @@ pub enum Receipt {
 pub struct Rules<'a> {
     /// The wait before each further attempt.
     pub schedule: &'a [Span],
-    /// Attempts of this budget, the one that just ended included.
+    /// Attempts of this budget, the one that just ended included; several providers asked one
+    /// after the other are one.
     pub attempts: u32,
     /// An unknown outcome may be tried again.
     pub retry_unknown: bool,
@@ -56,7 +59,8 @@ pub fn judge(outcome: &Outcome, rules: Rules<'_>, clock: &Clock) -> Receipt {
         Outcome::PluginFault { .. } => again(None, "plugin.fault", rules, clock),
         Outcome::InvalidRecipient { .. } => Receipt::Dead { code: "recipient.invalid" },
         Outcome::Rejected { .. } => Receipt::Dead { code: "provider.rejected" },
-        Outcome::Misconfigured { .. } => Receipt::Dead { code: "provider.misconfigured" },
+        // The message may be good: what is wrong is mended, or the schedule ends.
+        Outcome::Misconfigured { .. } => again(None, "provider.misconfigured", rules, clock),
     }
 }
 
@@ -81,7 +85,7 @@ fn again(after: Option<Duration>, code: &'static str, rules: Rules<'_>, clock: &
     };
     // What the provider asks for wins over the schedule.
     let wait = match after {
-        Some(asked) => asked.min(LONGEST_WAIT),
+        Some(asked) => asked.clamp(SHORTEST_WAIT, LONGEST_WAIT),
         None => jittered(scheduled, clock),
     };
     Receipt::Retry { at: clock.after(wait), code }
@@ -128,6 +132,7 @@ mod tests {
     #[test]
     fn retry_after_wins_within_a_day() {
         assert_eq!(wait(judged(&retry(Some(7)), 1, false)), 7);
+        assert_eq!(wait(judged(&retry(Some(0)), 1, false)), 1);
         assert_eq!(wait(judged(&retry(Some(1 << 40)), 1, false)), 86_400);
         assert_eq!(judged(&retry(Some(7)), 3, false), Receipt::Dead { code: "attempts.exhausted" });
     }

@@ -13,6 +13,7 @@
 pub mod memory;
 pub mod sqlite;
 
+mod breaker;
 mod calendar;
 mod device;
 mod collection;
@@ -28,6 +29,7 @@ mod room;
 mod user;
 mod wait;
 
+pub use breaker::{Breaker, Breakers};
 pub use calendar::{Calendar, CalendarQuery, Due, Planned};
 pub use collection::{Collections, MOST_COLLECTED, MOST_ITEM_BYTES};
 pub use device::{DeviceChange, Devices, MOST_DEVICES, Registered};
@@ -40,8 +42,8 @@ pub use key::{ApiKey, Keys};
 pub use ledger::{Asking, Gathered, Ledger, Once, Spend, Spending};
 pub use message::{MessageQuery, MessageRecord, Messages};
 pub use queue::{
-    Claim, Departed, Departure, DueEvent, DueMessage, DueRun, Held, Plan, Progress, Queue,
-    QueueName, Recovered, RetryUnknown, Settlement, Unplanned, Unsent,
+    Claim, Departed, Departure, DueEvent, DueMessage, DueRun, Failover, Held, Plan, Progress,
+    Queue, QueueName, Recovered, RetryUnknown, Settlement, Unplanned, Unsent,
 };
 pub use room::Rooms;
 pub use stop::{Stop, Stopped, Stops};
@@ -54,6 +56,7 @@ use crate::seal::SealError;
 pub trait Store:
     Events
     + Queue
+    + Breakers
     + Collections
     + Ledger
     + Stops
@@ -76,6 +79,7 @@ pub trait Store:
 impl<T> Store for T where
     T: Events
         + Queue
+        + Breakers
         + Ledger
         + Stops
         + Calendar

@@ -13,8 +13,8 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
 
 pub use event::{
-    ConnectionClosed, ConnectionOpened, EventsAccepted, EventsRefused, HandlerPanicked,
-    MessageAttempted, MessageDecided, RequestAnswered, StoreFailed,
+    BreakerChanged, BreakerStands, ConnectionClosed, ConnectionOpened, EventsAccepted,
+    EventsRefused, HandlerPanicked, MessageAttempted, MessageDecided, RequestAnswered, StoreFailed,
 };
 
 use crate::clock::Clock;

@@ -8,6 +8,7 @@ mod check;
 mod collect;
 mod conformance;
 mod crash;
+mod dispatch;
 mod fuzz;
 mod graph;
 mod gates;

@@ -298,6 +298,7 @@ impl Server {
             workflow: run.workflow.clone(),
             category: category.into(),
             priority: run.priority,
+            lane: Default::default(),
             status,
             due_at: self.clock.now(),
             expires_at: None,

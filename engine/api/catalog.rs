@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use axum::extract;
+use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
@@ -13,7 +14,10 @@ use super::problem::Problem;
 use crate::auth::Scope;
 use crate::diagnostic::Diagnostic;
 use crate::model::{Category, ChannelName, Version, WorkflowName};
-use crate::store::StoreError;
+use crate::store::{Breaker, StoreError};
+
+/// Hosts shown of one provider.
+const SHOWN_HOSTS: usize = 100;
 
 /// What workflows, types and channels there are. Asked on each request, so that a reload shows.
 #[async_trait]
@@ -95,6 +99,48 @@ pub struct LoadedProvider {
     pub version: String,
     /// What the plugin may do: `http smtp.example:587`, `secret password` …
     pub rights: Vec<String>,
+    pub health: Health,
+}
+
+/// How it stands with a provider, on all nodes of the store.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct Health {
+    pub state: BreakerState,
+    /// Why it is left alone: `provider.open`, `provider.misconfigured` or `plugin.quarantined`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// Since when.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = "date-time")]
+    pub since: Option<Timestamp>,
+    /// When one message tries it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = "date-time")]
+    pub until: Option<Timestamp>,
+    /// Hosts behind it that are left alone by themselves: those of webhooks. 100 at most.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<HostHealth>,
+}
+
+/// How it stands with one host behind a provider.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct HostHealth {
+    pub host: String,
+    pub state: BreakerState,
+    #[schema(value_type = String, format = "date-time")]
+    pub since: Timestamp,
+    #[schema(value_type = String, format = "date-time")]
+    pub until: Timestamp,
+}
+
+/// `closed`: all is well. `open`: it is left alone. `half_open`: the next message tries it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BreakerState {
+    #[default]
+    Closed,
+    HalfOpen,
+    Open,
 }
 
 #[derive(Serialize, utoipa::ToSchema)]
@@ -172,5 +218,38 @@ pub async fn channels(
     machine: Machine,
 ) -> Result<axum::Json<ChannelList>, Problem> {
     machine.needs(Scope::AdminRead)?;
-    Ok(axum::Json(ChannelList { results: api.catalog.channels() }))
+    let (breakers, now) = (api.store.breakers().await?, api.clock.now());
+    let mut results = api.catalog.channels();
+    for provider in results.iter_mut().flat_map(|channel| &mut channel.providers) {
+        provider.health = Health::of(&provider.provider, &breakers, now);
+    }
+    Ok(axum::Json(ChannelList { results }))
+}
+
+impl Health {
+    fn of(provider: &str, breakers: &[Breaker], now: Timestamp) -> Self {
+        let state = |breaker: &Breaker| match breaker.until <= now {
+            true => BreakerState::HalfOpen,
+            false => BreakerState::Open,
+        };
+        let theirs = breakers.iter().filter(|breaker| breaker.provider.as_str() == provider);
+        let host = |breaker: &Breaker| HostHealth {
+            host: breaker.host.clone(),
+            state: state(breaker),
+            since: breaker.since,
+            until: breaker.until,
+        };
+        let hosts = theirs.clone().filter(|breaker| !breaker.host.is_empty());
+        let hosts = hosts.take(SHOWN_HOSTS).map(host).collect();
+        match theirs.clone().find(|breaker| breaker.host.is_empty()) {
+            None => Self { hosts, ..Self::default() },
+            Some(own) => Self {
+                state: state(own),
+                code: Some(own.code.clone()),
+                since: Some(own.since),
+                until: Some(own.until),
+                hosts,
+            },
+        }
+    }
 }

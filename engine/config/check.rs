@@ -56,6 +56,11 @@ impl Check<'_> {
 
     fn channels(&mut self, config: &Config) {
         for (channel, order) in &config.channels {
+            if order.retry.as_ref().is_some_and(Vec::is_empty) {
+                let hint = "the waits before each further attempt: `retry = [\"10s\", \"1m\"]`";
+                let path = ["channels", channel.as_str(), "retry"];
+                self.conflict(&path, "no wait is named".into(), Some(hint));
+            }
             for provider in &order.providers {
                 if config.providers.contains_key(provider) || provider.as_str() == CAPTURE {
                     continue;
@@ -139,6 +144,15 @@ impl Check<'_> {
             if provider.concurrency == 0 {
                 let path = ["providers", name.as_str(), "concurrency"];
                 self.conflict(&path, "0 would let nothing through".into(), Some("at least 1"));
+            }
+            for (key, span) in
+                [("window", provider.breaker.window), ("rest", provider.breaker.rest)]
+            {
+                if span == Span::default() {
+                    let path = ["providers", name.as_str(), "breaker", key];
+                    let message = "a breaker without it would never be one".into();
+                    self.conflict(&path, message, Some("`failures = 0` turns it off"));
+                }
             }
         }
         if relay.ping_interval >= relay.idle_timeout {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::Secret;
+use super::{Secret, Span};
 
 /// One account at one provider: a plugin with its settings.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -29,6 +29,22 @@ pub struct Provider {
     /// says idempotent, and for e-mail; else `hold`.
     #[serde(default)]
     pub on_unknown: Option<OnUnknown>,
+    /// When it is left alone for a while.
+    #[serde(default)]
+    pub breaker: Breaker,
+}
+
+/// When a provider that fails is left alone, and for how long.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Breaker {
+    /// Failures in a row. Default 10; 0: whatever happens, it is asked.
+    pub failures: u32,
+    /// The time within which they must come. Default 1m.
+    pub window: Span,
+    /// How long it is left alone before one message tries it. Default 30s; doubled each time the
+    /// try fails, up to 5m.
+    pub rest: Span,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +63,12 @@ pub struct Rate {
 
 fn default_concurrency() -> usize {
     64
+}
+
+impl Default for Breaker {
+    fn default() -> Self {
+        Self { failures: 10, window: Span::seconds(60), rest: Span::seconds(30) }
+    }
 }
 
 impl fmt::Display for Rate {

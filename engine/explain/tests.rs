@@ -20,6 +20,7 @@ fn message(event: &Event, clock: &Clock) -> Message {
         workflow: "order-paid".into(),
         category: "billing".into(),
         priority: Priority::High,
+        lane: Default::default(),
         status: MessageStatus::Sent,
         due_at: at(60),
         expires_at: None,

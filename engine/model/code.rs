@@ -190,9 +190,32 @@ pub const CODES: &[Code] = &[
         "hold",
         "the provider failed too often and is left alone until then",
     ),
+    code(
+        "provider.busy",
+        Stage::Dispatch,
+        "hold",
+        "the provider, or the one host or mail domain, has as many sends under way as it may",
+    ),
+    code(
+        "provider.failover",
+        Stage::Dispatch,
+        "retry, skip",
+        "the channel's next provider was asked at once, after the one before or in its place",
+    ),
     code("provider.retry", Stage::Dispatch, "retry", "the provider said \"later\""),
-    code("provider.rate_limited", Stage::Dispatch, "retry", "the provider said \"not so many\""),
+    code(
+        "provider.rate_limited",
+        Stage::Dispatch,
+        "retry, hold",
+        "the provider said \"not so many\", to this message or to one before",
+    ),
     code("plugin.fault", Stage::Dispatch, "retry", "the plugin trapped, or went past a limit"),
+    code(
+        "plugin.quarantined",
+        Stage::Dispatch,
+        "hold",
+        "the plugin failed so often that it is left alone until then",
+    ),
     code(
         "provider.unknown",
         Stage::Dispatch,
@@ -204,8 +227,8 @@ pub const CODES: &[Code] = &[
     code(
         "provider.misconfigured",
         Stage::Dispatch,
-        "fail",
-        "the provider refuses the account or its settings",
+        "retry, hold",
+        "the provider refuses the account or its settings, and is paused until they are mended",
     ),
     code(
         "attempts.exhausted",

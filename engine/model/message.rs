@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AttemptNumber, Category, ChannelName, Event, EventId, MessageId, ProviderName, Recipient, Run,
-    RunId, StepPath, UserId, WorkflowName,
+    AttemptNumber, Category, ChannelName, Event, EventId, Lane, MessageId, ProviderName, Recipient,
+    Run, RunId, StepPath, UserId, WorkflowName,
 };
 
 /// Highest first: the order in which due work is claimed.
@@ -45,6 +45,8 @@ pub struct Message {
     pub workflow: WorkflowName,
     pub category: Category,
     pub priority: Priority,
+    /// Its tenant's.
+    pub lane: Lane,
     pub status: MessageStatus,
     /// When to try (next).
     pub due_at: Timestamp,
@@ -52,12 +54,13 @@ pub struct Message {
     pub expires_at: Option<Timestamp>,
     /// Attempts begun so far.
     pub attempt: AttemptNumber,
-    /// Attempts begun when a person last asked for a retry: the budget counts from there.
+    /// Attempts that the budget does not count: those before a person last asked for a retry, and
+    /// those that another provider made up for at once.
     pub forgiven: AttemptNumber,
     /// The provider that took it last, and that provider's own id for it.
     pub provider: Option<ProviderName>,
     pub receipt: Option<String>,
-    /// Why it is in a final state other than sent: a decision's code.
+    /// Why it is in a final state other than sent, or waits for another try: a decision's code.
     pub code: Option<String>,
     pub created_at: Timestamp,
 }

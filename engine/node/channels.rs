@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::StartError;
-use crate::api::LoadedProvider;
+use crate::api::{Health, LoadedProvider};
 use crate::channel::capture::Capture;
 use crate::channel::wasm::{BUILT_IN, Host, Manifest, Plugin, Setup};
 use crate::channel::{Address, Channel, ContentKind, SecretText, Traits};
-use crate::config::{Config, Environment, OnUnknown, Provider};
+use crate::config::{self, Config, Environment, OnUnknown, Provider};
 use crate::dispatch::Installed;
 use crate::model::{ChannelName, ProviderName};
 
@@ -62,7 +62,8 @@ pub(super) async fn install(
             // The loader has seen to it that every name is a provider's.
             let Some(provider) = config.providers.get(name) else { continue };
             let Some(plugin) = plugins.get(provider.plugin.as_str()) else { continue };
-            let installed = provide(name, provider, plugin, environment).await?;
+            let mut installed = provide(name, provider, plugin, environment).await?;
+            installed.concurrency = share(installed.concurrency, config.engine.workers);
             about.push(describe(name, plugin.manifest()));
             channels.entry(channel.clone()).or_default().push(installed);
         }
@@ -87,6 +88,7 @@ pub(super) fn captured(capture: &Capture, traits: Traits) -> Installed {
         rate: None,
         concurrency: 256,
         on_unknown: OnUnknown::Retry,
+        breaker: config::Breaker::default(),
     }
 }
 
@@ -119,7 +121,13 @@ async fn provide(
         rate: provider.rate,
         concurrency: provider.concurrency,
         on_unknown,
+        breaker: provider.breaker,
     })
+}
+
+/// What of all workers one provider may hold: while it hangs, the others' messages go on.
+fn share(concurrency: usize, workers: usize) -> usize {
+    concurrency.min(workers - workers / 4).max(1)
 }
 
 fn describe(name: &ProviderName, manifest: &Manifest) -> LoadedProvider {
@@ -131,6 +139,7 @@ fn describe(name: &ProviderName, manifest: &Manifest) -> LoadedProvider {
         plugin: manifest.name.clone(),
         version: manifest.version.clone(),
         rights: hosts.chain(secrets).chain(mail).collect(),
+        health: Health::default(),
     }
 }
 

@@ -53,8 +53,8 @@ pub fn faked(config: &Config) -> Result<Faked, NoManifest> {
         let traits = manifest.traits(&provider.settings.clone().into());
         faked.channels.entry(channel.clone()).or_insert_with(|| traits.clone());
         let on_unknown = provider.on_unknown.unwrap_or_else(|| on_unknown(&traits));
-        let rate = provider.rate;
-        let provider = simulate::Provider { name: name.clone(), traits, rate, on_unknown };
+        let (rate, breaker) = (provider.rate, provider.breaker);
+        let provider = simulate::Provider { name: name.clone(), traits, rate, on_unknown, breaker };
         faked.providers.entry(channel).or_default().push(provider);
     }
     Ok(faked)

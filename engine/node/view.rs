@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::channels::Channels;
 use crate::api::{
-    Catalog, LoadedChannel, LoadedProvider, LoadedWorkflow, Outbox, Readiness, Reload,
+    Catalog, Health, LoadedChannel, LoadedProvider, LoadedWorkflow, Outbox, Readiness, Reload,
 };
 use crate::channel::Traits;
 use crate::channel::capture::Capture;
@@ -135,6 +135,7 @@ impl Catalog for View {
                 plugin: Capture::PROVIDER.into(),
                 version: env!("CARGO_PKG_VERSION").into(),
                 rights: Vec::new(),
+                health: Health::default(),
             })
         };
         let shown = self.channels.iter().map(|(name, (traits, providers))| LoadedChannel {

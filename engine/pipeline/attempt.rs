@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::MOST_CLAIMS;
 use crate::channel::Outcome;
 use crate::clock::Clock;
-use crate::dispatch::Dispatched;
+use crate::dispatch::{Dispatched, Passed, Tried};
 use crate::expression::ExpressionError;
 use crate::gate::Answer;
 use crate::model::{
@@ -14,7 +14,7 @@ use crate::model::{
 };
 use crate::receipt::{self, Receipt, Rules};
 use crate::render::{RenderError, Rendered};
-use crate::store::{Held, Plan, Settlement};
+use crate::store::{Failover, Held, Plan, Settlement};
 use crate::telemetry::{MessageAttempted, MessageDecided};
 
 /// The new state of a message with the records of why.
@@ -135,25 +135,17 @@ impl Ended {
     ) -> Self {
         let message = &rendered.planned().message;
         match dispatched {
-            Dispatched::Attempted { provider, started_at, finished_at, outcome, retry_unknown } => {
-                let number = message.attempt + 1;
-                let attempts = number - message.forgiven;
-                let receipt =
-                    receipt::judge(&outcome, Rules { schedule, attempts, retry_unknown }, clock);
-                let attempt = Attempt {
-                    message: message.id,
-                    number,
-                    provider,
-                    started_at,
-                    finished_at,
-                    outcome: receipt::journalled(&outcome),
-                    code: outcome.failure().map(|failure| failure.code.clone()),
-                    detail: detail(&outcome),
-                    receipt: receipt_of(&outcome),
-                };
-                Self::attempted(rendered, attempt, receipt)
+            Dispatched::Attempted { tried, passed } => {
+                let attempts = message.attempt + 1 - message.forgiven;
+                let rules = Rules { schedule, attempts, retry_unknown: tried.retry_unknown };
+                let receipt = receipt::judge(&tried.outcome, rules, clock);
+                let mut ended = Self::attempted(rendered, journalled(message, &tried), receipt);
+                ended
+                    .decisions
+                    .extend(passed.iter().map(|passed| skipped(message, passed, &tried)));
+                ended
             }
-            Dispatched::Later { provider, at } => Self::later(message, &provider, at, clock.now()),
+            Dispatched::Later { passed, at } => Self::later(message, passed, at, clock.now()),
             Dispatched::NoProvider => Self::no_provider(message, clock.now()),
             Dispatched::Withdrawn => Self::lapsed(clock.now()),
         }
@@ -168,6 +160,7 @@ impl Ended {
         let mut ended = match receipt {
             Receipt::Delivered => Self::new(MessageStatus::Sent),
             Receipt::Retry { at: until, code } => {
+                let until = not_after_its_end(message, until);
                 let reason = why(&attempt);
                 let decision = Decision::of_message(message, at, Verdict::Retry, code, reason);
                 let decision = Decision { until: Some(until), ..decision };
@@ -187,24 +180,25 @@ impl Ended {
         ended
     }
 
-    fn later(message: &Message, provider: &ProviderName, until: Timestamp, at: Timestamp) -> Self {
-        let reason = format!("provider `{provider}` has no sends left until then");
-        let decision = Decision::of_message(message, at, Verdict::Hold, "provider.rate", reason);
+    /// Put off by what stands before the providers: told once, for as long as it lasts.
+    fn later(message: &Message, passed: Passed, until: Timestamp, at: Timestamp) -> Self {
+        let until = not_after_its_end(message, until);
+        let code = passed.code.to_string();
+        let told = message.code.as_deref() == Some(code.as_str());
+        let decision = Decision::of_message(message, at, Verdict::Hold, passed.code, passed.reason);
         let decision = Decision { until: Some(until), ..decision };
-        Self { due_at: Some(until), code: None, ..Self::because(MessageStatus::Pending, decision) }
+        Self {
+            due_at: Some(until),
+            code: Some(code),
+            decisions: if told { Vec::new() } else { vec![decision] },
+            ..Self::new(MessageStatus::Pending)
+        }
     }
 
     /// For the metrics: what was tried, and what was decided.
     pub fn emit(&self, channel: &ChannelName) {
         if let Some(attempt) = &self.attempt {
-            let took = attempt.finished_at.duration_since(attempt.started_at);
-            MessageAttempted {
-                channel: channel.as_str(),
-                provider: attempt.provider.as_str(),
-                outcome: attempt.outcome.as_str(),
-                took: took.try_into().unwrap_or_default(),
-            }
-            .emit();
+            emit(channel, attempt);
         }
         for decision in &self.decisions {
             MessageDecided { verdict: decision.verdict.as_str(), code: &decision.code }.emit();
@@ -242,6 +236,56 @@ impl Ended {
             }
         }
     }
+}
+
+/// For the metrics.
+pub(super) fn emit(channel: &ChannelName, attempt: &Attempt) {
+    let took = attempt.finished_at.duration_since(attempt.started_at);
+    MessageAttempted {
+        channel: channel.as_str(),
+        provider: attempt.provider.as_str(),
+        outcome: attempt.outcome.as_str(),
+        took: took.try_into().unwrap_or_default(),
+    }
+    .emit();
+}
+
+/// An attempt that is made up for by another provider at once, as it is written.
+pub(super) fn failover(rendered: &Rendered, tried: &Tried, next: &ProviderName) -> Failover {
+    let message = &rendered.planned().message;
+    let attempt = journalled(message, tried);
+    let why = attempt.detail.as_deref().unwrap_or(attempt.outcome.as_str());
+    let reason = format!("`{next}` is asked in place of `{}`: {why}", tried.provider);
+    let (at, code) = (tried.finished_at, "provider.failover");
+    let decision = Decision::of_message(message, at, Verdict::Retry, code, reason);
+    Failover { attempt, decisions: vec![decision] }
+}
+
+/// A provider that was not asked, where another was.
+fn skipped(message: &Message, passed: &Passed, tried: &Tried) -> Decision {
+    let Passed { code, reason, .. } = passed;
+    let reason = format!("{reason} ({code}); `{}` was asked", tried.provider);
+    Decision::of_message(message, tried.started_at, Verdict::Skip, "provider.failover", reason)
+}
+
+fn journalled(message: &Message, tried: &Tried) -> Attempt {
+    let outcome = &tried.outcome;
+    Attempt {
+        message: message.id,
+        number: tried.number,
+        provider: tried.provider.clone(),
+        started_at: tried.started_at,
+        finished_at: tried.finished_at,
+        outcome: receipt::journalled(outcome),
+        code: outcome.failure().map(|failure| failure.code.clone()),
+        detail: detail(outcome),
+        receipt: receipt_of(outcome),
+    }
+}
+
+/// What would come too late is looked at again at its end, and expires.
+fn not_after_its_end(message: &Message, until: Timestamp) -> Timestamp {
+    message.expires_at.map_or(until, |end| end.min(until))
 }
 
 /// What messages have in common that may become one; a contact's stay by themselves.

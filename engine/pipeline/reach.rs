@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Pipeline;
 use super::attempt::Ended;
 use crate::channel::Outcome;
-use crate::dispatch::Dispatched;
+use crate::dispatch::{Dispatched, Tried};
 use crate::model::{Bounce, Device, MessageStatus, UserId, Verdict};
 use crate::render::Rendered;
 use crate::store::{DeviceChange, Result};
@@ -17,7 +17,7 @@ impl Pipeline {
     /// Remembers an address that will never work, and that a device was reached. Before the result
     /// is written: a crash between the two repeats the attempt, and nothing is forgotten.
     pub(super) async fn learn(&self, rendered: &Rendered, dispatched: &Dispatched) {
-        let Dispatched::Attempted { outcome, .. } = dispatched else { return };
+        let Dispatched::Attempted { tried: Tried { outcome, .. }, .. } = dispatched else { return };
         let Some(user) = rendered.planned().recipient.id() else { return };
         let learnt = match outcome {
             Outcome::Accepted { .. } => self.reached(rendered, user).await,

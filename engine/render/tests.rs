@@ -30,6 +30,7 @@ fn planned(channel: &str) -> Planned {
             workflow: "order-shipped".into(),
             category: "orders".into(),
             priority: Priority::High,
+            lane: Default::default(),
             status: MessageStatus::Leased,
             due_at: now,
             expires_at: None,

@@ -14,7 +14,7 @@ use crate::channel::Traits;
 use crate::channel::capture::Capture;
 use crate::check::Catalog;
 use crate::clock::Clock;
-use crate::config::{OnUnknown, Rate};
+use crate::config::{self, OnUnknown, Rate};
 use crate::dispatch::{Dispatch, Installed};
 use crate::ingest::preferences::Known;
 use crate::model::{ChannelName, ProviderName, WorkflowName};
@@ -40,6 +40,7 @@ pub struct Provider {
     pub traits: Traits,
     pub rate: Option<Rate>,
     pub on_unknown: OnUnknown,
+    pub breaker: config::Breaker,
 }
 
 impl World {
@@ -111,6 +112,7 @@ impl World {
             rate: provider.rate,
             concurrency: 1,
             on_unknown: provider.on_unknown,
+            breaker: provider.breaker,
         };
         let installed = self
             .providers
@@ -133,7 +135,13 @@ impl World {
 
 impl Provider {
     fn of_its_own(name: ProviderName, traits: &Traits) -> Self {
-        Self { name, traits: traits.clone(), rate: None, on_unknown: OnUnknown::Retry }
+        Self {
+            name,
+            traits: traits.clone(),
+            rate: None,
+            on_unknown: OnUnknown::Retry,
+            breaker: config::Breaker::default(),
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! lock makes every call atomic, so that nothing here is about concurrency and everything is about
 //! meaning; what it does is what every other store must do.
 
+mod breaker;
 mod calendar;
 mod device;
 mod collection;
@@ -28,12 +29,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 
-use super::{ApiKey, Unplanned};
+use super::{ApiKey, Breaker, Unplanned};
 use crate::clock::Clock;
 use crate::model::{
     Attempt, Bounce, ChannelName, Decision, Device, DeviceId, Entry, Event, EventId, EventStatus,
-    Fence, Message, MessageId, Once, Preferences, RoomName, Run, RunId, StepPath, Stream,
-    TopicName, User, UserId, Version, WorkflowName,
+    Fence, Message, MessageId, Once, Preferences, ProviderName, RoomName, Run, RunId, StepPath,
+    Stream, TopicName, User, UserId, Version, WorkflowName,
 };
 use collection::Gatherings;
 use frame::Kept;
@@ -75,6 +76,8 @@ struct State {
     devices: BTreeMap<DeviceId, Device>,
     last_device: i64,
     bounces: BTreeMap<UserId, BTreeSet<Bounce>>,
+    /// By provider and host.
+    breakers: BTreeMap<(ProviderName, String), Breaker>,
 
     spending: HashMap<UserId, Spent>,
     /// By dedupe key.

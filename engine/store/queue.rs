@@ -127,6 +127,15 @@ pub struct Departure {
     pub spend: Option<Spend>,
     /// Where the workflow wants the same thing once: asked at the first departure.
     pub once: Option<Once>,
+    /// Another provider was asked just before, in the same claim, and surely did not send it.
+    pub failover: Option<Box<Failover>>,
+}
+
+/// What the provider before came to; written with the departure to the next.
+#[derive(Clone, Debug)]
+pub struct Failover {
+    pub attempt: Attempt,
+    pub decisions: Vec<Decision>,
 }
 
 /// Whether a message may be handed to its provider.
@@ -224,6 +233,10 @@ pub trait Queue {
     /// Moves leased messages to `Sending` and counts the attempt, durably, before any provider
     /// hears of them. In the same write the budget is spent and the dedupe key kept; where either
     /// says no, nothing is changed. Do not send what did not leave.
+    ///
+    /// With a `failover` the message is `Sending` already, with the attempt that ended: that one is
+    /// journalled, and the next begins, which the budget of attempts does not count. A stop that
+    /// came in between withdraws it.
     async fn depart(&self, departures: Vec<Departure>) -> Result<Vec<Departed>>;
 
     /// Writes what became of claimed messages. `None` where the fence was an old one; otherwise

@@ -4,10 +4,12 @@
 //! where the throughput comes from, since a commit costs the same for one row as for a thousand.
 
 mod awaited;
+mod breakers;
 mod calendar;
 mod claims;
 mod collections;
 mod decode;
+mod departures;
 mod devices;
 mod erase;
 mod events;
@@ -34,6 +36,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU8;
 
 use sqlx::ConnectOptions;
 use sqlx::sqlite::{
@@ -62,6 +65,8 @@ pub struct SqliteStore {
     clock: Clock,
     sealer: Sealer,
     epoch: Arc<str>,
+    /// The lane that the next claim begins with.
+    turn: Arc<AtomicU8>,
 }
 
 impl SqliteStore {
@@ -87,6 +92,7 @@ impl SqliteStore {
             sealer: Sealer::none(clock.clone()),
             clock,
             epoch: epoch.into(),
+            turn: Arc::default(),
         })
     }
 

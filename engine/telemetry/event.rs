@@ -54,6 +54,25 @@ pub struct MessageDecided<'a> {
     pub code: &'a str,
 }
 
+/// A provider, or a host behind it, is left alone from now on, or is well again.
+pub struct BreakerChanged<'a> {
+    pub provider: &'a str,
+    /// Empty: the provider itself.
+    pub host: &'a str,
+    /// `open` or `closed`.
+    pub to: &'static str,
+    pub code: &'a str,
+}
+
+/// How it stands with one provider.
+pub struct BreakerStands<'a> {
+    pub provider: &'a str,
+    /// 0 closed, 1 half-open, 2 open.
+    pub state: u8,
+    /// Hosts behind it whose own breakers are open.
+    pub hosts: usize,
+}
+
 impl EventsAccepted {
     pub fn emit(&self) {
         counter!("nuncio_accepted_events_total").increment(self.count);
@@ -125,6 +144,34 @@ impl MessageAttempted<'_> {
         .increment(1);
         histogram!("nuncio_attempt_seconds", "channel" => self.channel.to_owned())
             .record(self.took.as_secs_f64());
+    }
+}
+
+impl BreakerChanged<'_> {
+    pub fn emit(&self) {
+        let Self { provider, host, to, code } = *self;
+        if code == "provider.misconfigured" {
+            tracing::error!(
+                provider,
+                "a provider refuses the account or its settings, and is paused: mend them"
+            );
+        } else {
+            tracing::warn!(provider, host, to, code, "a provider's breaker changed");
+        }
+        counter!("nuncio_provider_breaker_changes_total", "provider" => provider.to_owned(), "to" => to)
+            .increment(1);
+        if host.is_empty() {
+            let state = if to == "open" { 2 } else { 0 };
+            gauge!("nuncio_provider_breaker_state", "provider" => provider.to_owned()).set(state);
+        }
+    }
+}
+
+impl BreakerStands<'_> {
+    pub fn emit(&self) {
+        let provider = self.provider.to_owned();
+        gauge!("nuncio_provider_breaker_state", "provider" => provider.clone()).set(self.state);
+        gauge!("nuncio_provider_open_hosts", "provider" => provider).set(self.hosts as f64);
     }
 }
 

@@ -4,9 +4,11 @@
 //! of this page. Each pair is a test of its own: `conformance::store::memory::claim::…`.
 
 mod accept;
+mod breaker;
 mod claim;
 mod device;
 mod collection;
+mod failover;
 mod frame;
 mod inbox;
 mod key;
@@ -61,6 +63,20 @@ macro_rules! exercise {
                 a_claim_brings_the_run_and_the_event
                 what_is_given_back_is_due_again_and_not_counted
                 the_backlog_counts_what_is_due
+                a_flood_of_one_tenant_does_not_hold_anothers_message
+                what_is_critical_goes_first_in_whatever_lane
+                a_lane_is_remembered
+            );
+            exercise!(@ $make, breaker:
+                a_breaker_is_open_until_it_is_closed
+                a_breaker_opened_again_stays_open_for_longer
+                of_many_callers_one_takes_the_probe
+            );
+            exercise!(@ $make, failover:
+                a_departure_to_the_next_provider_journals_the_one_before
+                only_the_attempt_that_ended_is_followed_by_another
+                a_stop_keeps_it_from_the_next_provider
+                a_crash_at_the_next_provider_is_its_unknown
             );
             exercise!(@ $make, settle:
                 a_departure_counts_the_attempt

@@ -58,6 +58,7 @@ async fn an_entry_is_made_once_though_the_process_died_on_the_way() {
         at: scene.clock.now(),
         spend: None,
         once: None,
+        failover: None,
     };
     let departed = scene.store.depart(vec![departure]).await.expect("departs");
     assert_eq!(departed, [Departed::Left]);

@@ -38,6 +38,7 @@ async fn fail_once(scene: &Scene) {
         at: scene.clock.now(),
         spend: None,
         once: None,
+        failover: None,
     };
     let departed = scene.store.depart(vec![departure]).await.expect("departs");
     assert_eq!(departed, [Departed::Left]);

@@ -113,6 +113,7 @@ fn dispatch(outbox: &Capture, clock: &Clock) -> Dispatch {
             rate: None,
             concurrency: 8,
             on_unknown: OnUnknown::Retry,
+            breaker: nuncio::config::Breaker::default(),
         };
         (name, vec![provider])
     });

@@ -163,6 +163,12 @@ impl Node {
         (status, serde_json::from_str(&text).unwrap_or(Value::Null))
     }
 
+    /// A page that is no JSON.
+    pub async fn text(&self, path: &str) -> String {
+        let answer = self.http.get(format!("{}{path}", self.url)).send().await;
+        answer.expect("an answer").text().await.expect("a body")
+    }
+
     pub async fn put_user(&self, id: &str, user: Value) {
         let (status, answer) = self.call("PUT", &format!("/v1/users/{id}"), Some(user)).await;
         assert!(status == 200 || status == 201, "{status}: {answer}");

@@ -1,26 +1,26 @@
 //! The real pipeline over a store, on a clock that stands still until it is moved. Jobs are done
 //! one at a time, in the order of claims.
 
-use std::any::Any;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use nuncio::channel::Unheard;
 use nuncio::channel::capture::{Capture, Captured};
+use nuncio::channel::{Channel as _, Traits, Unheard};
 use nuncio::check;
 use nuncio::clock::Clock;
 use nuncio::config::{Config, OnUnknown};
 use nuncio::dispatch::{Dispatch, Installed};
 use nuncio::explain::{self, Row};
 use nuncio::ingest::{Answer, Incoming};
-use nuncio::model::{EventId, Span, User};
+use nuncio::model::{ChannelName, EventId, Span, User};
 use nuncio::pipeline::{Accept, Pipeline, Rules};
 use nuncio::store::memory::MemoryStore;
 use nuncio::store::sqlite::SqliteStore;
 use nuncio::store::{Claim, Store};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 const START: &str = "2026-03-01T09:00:00Z";
 const LEASE: Duration = Duration::from_secs(60);
@@ -30,12 +30,12 @@ const MOST_JOBS: usize = 100_000;
 pub struct Stage {
     pub clock: Clock,
     pub store: Arc<dyn Store>,
-    pub pipeline: Pipeline,
+    pub pipeline: Arc<Pipeline>,
     capture: Capture,
     /// Each job's worker dies first before it has written anything; and each result is written
     /// twice.
     troubled: bool,
-    _ground: Box<dyn Any + Send>,
+    ground: Arc<TempDir>,
 }
 
 /// Where a stage's rows are.
@@ -48,20 +48,22 @@ pub enum On {
 impl Stage {
     /// `files`: paths under the root (`workflows/a.yaml`), with their content.
     pub async fn new(on: On, files: &[(&str, &str)]) -> Self {
+        Self::delivering(on, files, Vec::new()).await
+    }
+
+    /// The channels of `providers` are delivered by them, in their order; the others are captured.
+    pub async fn delivering(
+        on: On,
+        files: &[(&str, &str)],
+        providers: Vec<(&str, Installed)>,
+    ) -> Self {
         let clock = Clock::manual(START.parse().expect("a timestamp"), 7);
-        let folder = tempfile::tempdir().expect("a temporary folder");
+        let folder = Arc::new(tempfile::tempdir().expect("a temporary folder"));
         for (path, content) in files {
             let path = folder.path().join(path);
             std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
             std::fs::write(path, content).expect("written");
         }
-        let capture = Capture::default();
-        let traits = ["email", "sms", "push", "webhook"];
-        let traits: BTreeMap<_, _> = traits
-            .map(|name| (name.into(), nuncio::channel::Channel::traits(&capture).clone()))
-            .into();
-        let loaded = check::load(folder.path(), &traits);
-        let catalog = loaded.catalog.unwrap_or_else(|| panic!("{:#?}", loaded.diagnostics));
         let store: Arc<dyn Store> = match on {
             On::Memory => Arc::new(MemoryStore::new(clock.clone())),
             On::Sqlite => {
@@ -69,15 +71,43 @@ impl Stage {
                 Arc::new(SqliteStore::open(&url, clock.clone()).await.expect("a new database"))
             }
         };
+        Self::over(store, clock, folder, providers).await
+    }
+
+    /// Another node on this one's store and clock, with providers of its own.
+    pub async fn beside(&self, providers: Vec<(&str, Installed)>) -> Self {
+        Self::over(self.store.clone(), self.clock.clone(), self.ground.clone(), providers).await
+    }
+
+    async fn over(
+        store: Arc<dyn Store>,
+        clock: Clock,
+        folder: Arc<TempDir>,
+        providers: Vec<(&str, Installed)>,
+    ) -> Self {
+        let capture = Capture::default();
+        let traits = ["email", "sms", "push", "webhook"];
+        let mut traits: BTreeMap<ChannelName, Traits> =
+            traits.map(|name| (name.into(), capture.traits().clone())).into();
+        let mut installed: BTreeMap<ChannelName, Vec<Installed>> = BTreeMap::new();
+        for (channel, provider) in providers {
+            traits.insert(channel.into(), provider.channel.traits().clone());
+            installed.entry(channel.into()).or_default().push(provider);
+        }
+        let loaded = check::load(folder.path(), &traits);
+        let catalog = loaded.catalog.unwrap_or_else(|| panic!("{:#?}", loaded.diagnostics));
         let fallback = Installed {
             name: Capture::PROVIDER.into(),
             channel: Arc::new(capture.clone()),
             rate: None,
             concurrency: 1,
             on_unknown: OnUnknown::Retry,
+            breaker: nuncio::config::Breaker::default(),
         };
         let timeout = Duration::from_secs(10);
-        let dispatch = Dispatch::new(BTreeMap::new(), Some(fallback), clock.clone(), timeout);
+        let dispatch = Dispatch::new(installed, Some(fallback), clock.clone(), timeout);
+        let dispatch = dispatch.sharing(store.clone());
+        dispatch.forgive().await;
         let retry = vec![Span::seconds(60)];
         let rules = Rules { retry, ..Rules::of(&Config::default()) };
         let pipeline = Pipeline::new(
@@ -89,7 +119,8 @@ impl Stage {
             rules,
         );
         pipeline.use_catalog(catalog).await.expect("versions are kept");
-        Self { clock, store, pipeline, capture, troubled: false, _ground: Box::new(folder) }
+        let pipeline = Arc::new(pipeline);
+        Self { clock, store, pipeline, capture, troubled: false, ground: folder }
     }
 
     #[must_use]
@@ -182,7 +213,12 @@ impl Stage {
     }
 
     fn claim(&self) -> Claim {
-        Claim { now: self.clock.now(), until: self.clock.after(LEASE), limit: 1 }
+        self.claim_of(1)
+    }
+
+    /// A claim of so many, now.
+    pub fn claim_of(&self, limit: usize) -> Claim {
+        Claim { now: self.clock.now(), until: self.clock.after(LEASE), limit }
     }
 
     async fn recover(&self) {

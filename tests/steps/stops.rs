@@ -104,7 +104,7 @@ steps:
             let event = json!({"name": name, "data": {"order": 1, "user": 7}});
             nuncio::ingest::Incoming::parse(event, usize::MAX).expect("its shape is sound")
         });
-        let accepted = nuncio::pipeline::Accept::accept(&stage.pipeline, events.into()).await;
+        let accepted = nuncio::pipeline::Accept::accept(&*stage.pipeline, events.into()).await;
         assert_eq!(accepted.expect("the store answers").len(), 3);
         stage.live(Duration::from_hours(2)).await;
         assert_eq!(bodies(&stage), ["1"], "only what was placed after the cancellation");

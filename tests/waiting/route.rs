@@ -169,6 +169,7 @@ steps:
             provider: "capture".into(),
             at: stage.clock.now(),
             once: None,
+            failover: None,
             spend: None,
         };
         assert_eq!(

@@ -90,6 +90,7 @@ impl Stage {
                 rate: None,
                 concurrency: 8,
                 on_unknown: OnUnknown::Retry,
+                breaker: nuncio::config::Breaker::default(),
             };
             installed.insert(name, vec![channel]);
         }

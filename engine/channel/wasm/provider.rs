@@ -141,7 +141,7 @@ impl Channel for Provider {
 
 /// Before the plugin was begun with.
 fn busy() -> Outcome {
-    let failure = Failure::new("plugin.busy", "no place came free in time");
+    let failure = Failure::new(Failure::BUSY, "no place came free in time");
     Outcome::Retry { failure, after: None }
 }
 

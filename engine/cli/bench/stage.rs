@@ -159,9 +159,12 @@ fn config(bench: &Bench, sink: &Sink, folder: &std::path::Path) -> Config {
         rate: None,
         concurrency: bench.concurrency,
         on_unknown: None,
+        breaker: crate::config::Breaker::default(),
     };
     config.providers.insert("sink".into(), provider);
-    config.channels.insert("webhook".into(), Channel { providers: vec!["sink".into()] });
+    config
+        .channels
+        .insert("webhook".into(), Channel { providers: vec!["sink".into()], ..Channel::default() });
     config
 }
 

@@ -154,6 +154,7 @@ impl Scene {
             workflow: run.workflow.clone(),
             category: "w".into(),
             priority: run.priority,
+            lane: Default::default(),
             status: MessageStatus::Leased,
             due_at: now,
             expires_at: None,
@@ -172,13 +173,15 @@ impl Scene {
     /// What a provider's answer comes to.
     async fn ended(&self, rendered: &Rendered, outcome: Outcome) -> Ended {
         let now = self.clock.now();
-        let dispatched = Dispatched::Attempted {
+        let tried = Tried {
             provider: "p".into(),
+            number: 1,
             started_at: now,
             finished_at: now,
             outcome,
             retry_unknown: false,
         };
+        let dispatched = Dispatched::Attempted { tried, passed: Vec::new() };
         self.pipeline.learn(rendered, &dispatched).await;
         Ended::dispatched(rendered, dispatched, &[], &self.clock).or_next_device(rendered)
     }

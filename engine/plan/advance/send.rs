@@ -1,5 +1,5 @@
 use super::{Machine, Then};
-use crate::model::{ChannelName, Message, MessageStatus, Span};
+use crate::model::{ChannelName, Lane, Message, MessageStatus, Span};
 use crate::plan::{Failed, state};
 use crate::workflow::Step;
 use crate::workflow::step::Send;
@@ -28,6 +28,7 @@ impl Machine<'_> {
             workflow: self.run.workflow.clone(),
             category: self.around.workflow.category.clone(),
             priority: self.run.priority,
+            lane: Lane::of(&self.around.event.tenant),
             status: MessageStatus::Pending,
             due_at: now,
             expires_at: lasts.map(|Span(lasts)| self.around.clock.after(lasts)),

@@ -3,22 +3,27 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::model::{Fence, Priority};
+use crate::model::{Fence, Lane, Priority};
 use crate::store::Claim;
 
 /// The jobs of one queue: which wait, and which are leased.
 pub(super) struct Jobs<Id> {
-    order: BTreeSet<(Priority, Timestamp, Id)>,
-    waiting: BTreeMap<Id, (Priority, Timestamp)>,
+    order: BTreeSet<(Place, Timestamp, Id)>,
+    waiting: BTreeMap<Id, (Place, Timestamp)>,
     leased: BTreeMap<Id, Lease>,
     /// Claims since the job last got anywhere.
     claims: BTreeMap<Id, u32>,
+    /// The lane that the next claim begins with.
+    turn: u8,
 }
+
+/// Among what is due: the class, then the lane.
+type Place = (Priority, Lane);
 
 struct Lease {
     fence: Fence,
     until: Timestamp,
-    priority: Priority,
+    place: Place,
     due_at: Timestamp,
 }
 
@@ -29,6 +34,7 @@ impl<Id> Default for Jobs<Id> {
             waiting: BTreeMap::new(),
             leased: BTreeMap::new(),
             claims: BTreeMap::new(),
+            turn: 0,
         }
     }
 }
@@ -36,9 +42,14 @@ impl<Id> Default for Jobs<Id> {
 impl<Id: Copy + Ord + From<Uuid>> Jobs<Id> {
     /// The job is due at `due_at`, and nobody's.
     pub fn wait(&mut self, id: Id, priority: Priority, due_at: Timestamp) {
+        self.wait_in(Lane::default(), id, priority, due_at);
+    }
+
+    /// The job is due at `due_at`, among those of its lane, and nobody's.
+    pub fn wait_in(&mut self, lane: Lane, id: Id, priority: Priority, due_at: Timestamp) {
         self.rest(id);
-        self.order.insert((priority, due_at, id));
-        self.waiting.insert(id, (priority, due_at));
+        self.order.insert(((priority, lane), due_at, id));
+        self.waiting.insert(id, ((priority, lane), due_at));
     }
 
     /// The job is due at `due_at`; where it is leased, once its lease has ended.
@@ -57,30 +68,34 @@ impl<Id: Copy + Ord + From<Uuid>> Jobs<Id> {
     /// There is nothing to do for `id`, until it waits again.
     pub fn rest(&mut self, id: Id) {
         self.leased.remove(&id);
-        if let Some((priority, due_at)) = self.waiting.remove(&id) {
-            self.order.remove(&(priority, due_at, id));
+        if let Some((place, due_at)) = self.waiting.remove(&id) {
+            self.order.remove(&(place, due_at, id));
         }
     }
 
-    /// Leases what is due, highest priority first, then the earliest.
+    /// Leases what is due: the highest priority first, of one priority the lanes in turn, of one
+    /// lane the earliest.
     pub fn claim(&mut self, claim: Claim, fence: Fence) -> Vec<Id> {
         let mut claimed = Vec::new();
         for priority in Priority::ALL {
-            let left = claim.limit - claimed.len();
-            claimed.extend(self.due(priority, claim.now).take(left));
+            for lane in Lane::in_turn(self.turn) {
+                let left = claim.limit - claimed.len();
+                claimed.extend(self.due((priority, lane), claim.now).take(left));
+            }
         }
+        self.turn = (self.turn + 1) % Lane::COUNT;
         for &id in &claimed {
-            let Some((priority, due_at)) = self.waiting.remove(&id) else { continue };
-            self.order.remove(&(priority, due_at, id));
-            self.leased.insert(id, Lease { fence, until: claim.until, priority, due_at });
+            let Some((place, due_at)) = self.waiting.remove(&id) else { continue };
+            self.order.remove(&(place, due_at, id));
+            self.leased.insert(id, Lease { fence, until: claim.until, place, due_at });
             *self.claims.entry(id).or_default() += 1;
         }
         claimed
     }
 
-    fn due(&self, priority: Priority, now: Timestamp) -> impl Iterator<Item = Id> {
-        let first = (priority, Timestamp::MIN, Id::from(Uuid::nil()));
-        let last = (priority, now, Id::from(Uuid::max()));
+    fn due(&self, place: Place, now: Timestamp) -> impl Iterator<Item = Id> {
+        let first = (place, Timestamp::MIN, Id::from(Uuid::nil()));
+        let last = (place, now, Id::from(Uuid::max()));
         self.order.range(first..=last).map(|&(_, _, id)| id)
     }
 
@@ -96,7 +111,8 @@ impl<Id: Copy + Ord + From<Uuid>> Jobs<Id> {
     /// Ends the lease: due again, as before the claim.
     pub fn release(&mut self, id: Id) {
         if let Some(lease) = self.leased.remove(&id) {
-            self.wait(id, lease.priority, lease.due_at);
+            let (priority, lane) = lease.place;
+            self.wait_in(lane, id, priority, lease.due_at);
         }
     }
 

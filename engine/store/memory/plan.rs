@@ -114,7 +114,7 @@ impl State {
         let Some(MessageRow { message, .. }) = self.messages.get(&id) else { return };
         let run = message.run;
         if message.status == MessageStatus::Pending {
-            self.due_messages.wait(id, message.priority, message.due_at);
+            self.due_messages.wait_in(message.lane, id, message.priority, message.due_at);
         } else {
             self.due_messages.rest(id);
         }

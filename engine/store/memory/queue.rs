@@ -5,12 +5,12 @@ use jiff::Timestamp;
 
 use super::{MemoryStore, MessageRow, State};
 use crate::model::{
-    Attempt, AttemptOutcome, EventId, Fence, Frame, Message, MessageId, MessageStatus, RunId,
-    RunStatus,
+    Attempt, AttemptNumber, AttemptOutcome, EventId, Fence, Frame, Message, MessageId,
+    MessageStatus, RunId, RunStatus,
 };
 use crate::store::queue::RetryUnknown;
 use crate::store::{
-    Claim, Departed, Departure, DueEvent, DueMessage, DueRun, Progress, Queue, QueueName,
+    Claim, Departed, Departure, DueEvent, DueMessage, DueRun, Failover, Progress, Queue, QueueName,
     Recovered, Result, Settlement, Unsent,
 };
 
@@ -136,7 +136,10 @@ impl State {
         if self.due_messages.holds(id, fence) { self.messages.get_mut(&id) } else { None }
     }
 
-    fn depart(&mut self, departure: Departure) -> Departed {
+    fn depart(&mut self, mut departure: Departure) -> Departed {
+        if let Some(failover) = departure.failover.take() {
+            return self.fail_over(departure, *failover);
+        }
         let row = self.held(departure.message, departure.fence);
         if row.is_none_or(|row| row.message.status != MessageStatus::Leased) {
             return Departed::Withdrawn;
@@ -152,6 +155,20 @@ impl State {
         row.message.attempt += 1;
         row.message.provider = Some(departure.provider);
         row.departed_at = Some(departure.at);
+        Departed::Left
+    }
+
+    /// From one provider to the next, where the caller still holds what is `Sending`.
+    fn fail_over(&mut self, departure: Departure, failover: Failover) -> Departed {
+        let ended = failover.attempt.number;
+        let row = self.held(departure.message, departure.fence);
+        let Some(row) = row.filter(|row| row.goes_on(ended)) else { return Departed::Withdrawn };
+        row.message.attempt += 1;
+        row.message.forgiven += 1;
+        row.message.provider = Some(departure.provider);
+        row.departed_at = Some(departure.at);
+        self.add_attempt(failover.attempt);
+        self.add_decisions(failover.decisions);
         Departed::Left
     }
 
@@ -282,6 +299,12 @@ impl State {
 }
 
 impl MessageRow {
+    /// Whether it may go to another provider, once this attempt of its has ended.
+    fn goes_on(&self, ended: AttemptNumber) -> bool {
+        let Message { status, attempt, .. } = self.message;
+        status == MessageStatus::Sending && attempt == ended && !self.stopping
+    }
+
     /// It was with a provider when its worker was lost: nobody knows whether it was sent.
     fn crashed(&mut self, now: Timestamp, retry_unknown: &RetryUnknown<'_>) {
         let Message { channel, provider, .. } = &self.message;

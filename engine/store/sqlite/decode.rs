@@ -10,8 +10,8 @@ use sqlx::sqlite::SqliteRow;
 use uuid::Uuid;
 
 use crate::model::{
-    Attempt, AttemptOutcome, Decision, Entry, Event, FrameBody, Message, MessageStatus, Priority,
-    Run, RunStatus, Verdict,
+    Attempt, AttemptOutcome, Decision, Entry, Event, FrameBody, Lane, Message, MessageStatus,
+    Priority, Run, RunStatus, Verdict,
 };
 use crate::store::{Result, StoreError};
 
@@ -21,7 +21,7 @@ pub(super) const RUN: &str = "id, event, workflow, recipient, version, role, con
      key, status, position, wake_at, state, started_at, fence, tries, topic";
 pub(super) const MESSAGE: &str = "id, run, step, item, channel, event, recipient, workflow, \
      category, priority, status, due_at, expires_at, attempt, provider, receipt, code, created_at, \
-     forgiven, fence, departed_at, tries, gathers";
+     forgiven, fence, departed_at, tries, gathers, lane";
 pub(super) const ATTEMPT: &str =
     "message, number, provider, started_at, finished_at, outcome, code, detail, receipt";
 pub(super) const DECISION: &str = "event, at, workflow, run, message, recipient, step, channel, \
@@ -105,6 +105,7 @@ pub(super) fn message(row: &SqliteRow) -> Result<Message> {
         workflow: row.try_get::<&str, _>(7)?.into(),
         category: row.try_get::<&str, _>(8)?.into(),
         priority: noun.pick(&Priority::ALL, row.try_get(9)?)?,
+        lane: Lane::numbered(row.try_get(23)?),
         status: noun.pick(&MessageStatus::ALL, row.try_get(10)?)?,
         due_at: noun.time(row.try_get(11)?)?,
         expires_at: noun.maybe_time(row.try_get(12)?)?,

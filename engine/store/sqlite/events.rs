@@ -125,8 +125,8 @@ impl Events for SqliteStore {
             "SELECT
                (SELECT count(*) FROM (SELECT 1 FROM event WHERE plan_at <= ?1 LIMIT ?2)),
                (SELECT count(*) FROM (SELECT 1 FROM run WHERE status = 0 AND priority IN (0, 1, 2, 3) AND wake_at <= ?1 LIMIT ?2)),
-               (SELECT count(*) FROM (SELECT 1 FROM message WHERE status = 0 AND priority IN (0, 1, 2, 3) AND due_at <= ?1 LIMIT ?2)),
-               (SELECT min(first) FROM (SELECT (SELECT min(due_at) FROM message WHERE status = 0 AND priority = value AND due_at <= ?1) AS first FROM json_each('[0,1,2,3]')))",
+               (SELECT count(*) FROM (SELECT 1 FROM message WHERE status = 0 AND priority IN (0, 1, 2, 3) AND lane IN (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15) AND due_at <= ?1 LIMIT ?2)),
+               (SELECT min(first) FROM (SELECT (SELECT min(due_at) FROM message WHERE status = 0 AND priority = class.value AND lane = of.value AND due_at <= ?1) AS first FROM json_each('[0,1,2,3]') AS class, json_each('[0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15]') AS of))",
         )
         .bind(millis(now))
         .bind(COUNTED)

@@ -22,8 +22,8 @@ const RUNS: Bulk = Bulk {
 const MESSAGES: Bulk = Bulk {
     head: "INSERT OR IGNORE INTO message (id, run, step, item, channel, event, recipient, \
            workflow, category, priority, status, due_at, expires_at, attempt, provider, code, \
-           created_at)",
-    columns: 17,
+           created_at, lane)",
+    columns: 18,
     tail: "",
 };
 const ATTEMPTS: Bulk = Bulk {
@@ -306,6 +306,7 @@ fn bind_message<'q>(query: Bound<'q>, message: &&'q Message) -> Bound<'q> {
         .bind(message.provider.as_ref().map(|provider| shared(&provider.0)))
         .bind(message.code.as_deref())
         .bind(millis(message.created_at))
+        .bind(i64::from(message.lane.number()))
 }
 
 fn metadata(entry: &Entry) -> String {

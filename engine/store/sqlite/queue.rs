@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -29,17 +30,15 @@ pub(super) type ClaimedRows = Vec<SqliteRow>;
 pub(super) struct ClaimCall {
     pub queue: QueueName,
     pub claim: Claim,
+    /// The lane to begin with.
+    pub turn: u8,
     pub fence: Fence,
 }
 
-const DEPART: Bulk = Bulk {
-    head: "UPDATE message SET status = 2, attempt = attempt + 1, provider = v.column3, \
-             departed_at = v.column4, \
-             spent_at = coalesce(spent_at, CASE WHEN v.column5 THEN v.column4 END) FROM (",
-    columns: 5,
-    tail: ") AS v WHERE message.id = v.column1 AND fence = v.column2 AND status = 1 \
-           RETURNING message.id",
-};
+/// Class by class and lane by lane, each a look at the first of its rows.
+const NEXT_MESSAGE: &str = "SELECT min(first) FROM (SELECT (SELECT min(due_at) FROM message WHERE status = 0 \
+       AND priority = class.value AND lane = of.value) AS first \
+     FROM json_each('[0,1,2,3]') AS class, json_each('[0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15]') AS of)";
 const SETTLE: Bulk = Bulk {
     head: "UPDATE message SET \
              status = CASE WHEN stopping AND v.column3 = 0 THEN 7 ELSE v.column3 END, \
@@ -191,9 +190,7 @@ impl Queue for SqliteStore {
             QueueName::Runs => {
                 "SELECT min(first) FROM (SELECT (SELECT min(wake_at) FROM run WHERE status = 0 AND priority = value) AS first FROM json_each('[0,1,2,3]'))"
             }
-            QueueName::Messages => {
-                "SELECT min(first) FROM (SELECT (SELECT min(due_at) FROM message WHERE status = 0 AND priority = value) AS first FROM json_each('[0,1,2,3]'))"
-            }
+            QueueName::Messages => NEXT_MESSAGE,
         };
         let due: Option<i64> = sqlx::query_scalar(sql).fetch_one(&self.readers).await?;
         Ok(due.and_then(|millis| Timestamp::from_millisecond(millis).ok()))
@@ -227,7 +224,8 @@ impl Queue for SqliteStore {
 
 impl SqliteStore {
     fn call(&self, queue: QueueName, claim: Claim) -> ClaimCall {
-        ClaimCall { queue, claim, fence: Fence(self.clock.random_between(1, i64::MAX)) }
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        ClaimCall { queue, claim, turn, fence: Fence(self.clock.random_between(1, i64::MAX)) }
     }
 
     pub(super) async fn runs_by_id(
@@ -277,31 +275,6 @@ impl ClaimCall {
     pub fn limit(&self) -> usize {
         self.claim.limit
     }
-}
-
-pub(super) async fn depart(
-    connection: &mut SqliteConnection,
-    all: &[&Departure],
-) -> sqlx::Result<Vec<Departed>> {
-    let mut answers = vec![Departed::Withdrawn; all.len()];
-    for mut round in rounds(all, |departure| departure.message.0) {
-        ledger::let_leave(connection, &mut round, &mut answers).await?;
-        let rows = DEPART
-            .fetch(connection, &round, |query, (_, departure)| {
-                query
-                    .bind(departure.message.0)
-                    .bind(departure.fence.0)
-                    .bind(shared(&departure.provider.0))
-                    .bind(millis(departure.at))
-                    .bind(departure.spend.is_some())
-            })
-            .await?;
-        let departed = ids(&rows)?;
-        for (place, _) in round.iter().filter(|(_, each)| departed.contains(&each.message.0)) {
-            answers[*place] = Departed::Left;
-        }
-    }
-    Ok(answers)
 }
 
 pub(super) async fn settle(
@@ -434,7 +407,7 @@ pub(super) type Round<'a, T> = Vec<(usize, &'a T)>;
 
 /// Splits calls on the same row, so that each round has a row once: an update says which rows it
 /// changed, not for whom. Nearly always one round.
-fn rounds<'a, T>(all: &[&'a T], id: fn(&T) -> Uuid) -> Vec<Round<'a, T>> {
+pub(super) fn rounds<'a, T>(all: &[&'a T], id: fn(&T) -> Uuid) -> Vec<Round<'a, T>> {
     let mut rounds: Vec<(HashSet<Uuid>, Round<'a, T>)> = Vec::new();
     for (place, each) in all.iter().enumerate() {
         let free =
@@ -455,6 +428,6 @@ fn beside<T>(
     rows.iter().map(|row| Ok((decode(row)?, row))).collect()
 }
 
-fn ids(rows: &[SqliteRow]) -> sqlx::Result<HashSet<Uuid>> {
+pub(super) fn ids(rows: &[SqliteRow]) -> sqlx::Result<HashSet<Uuid>> {
     rows.iter().map(|row| row.try_get(0)).collect()
 }

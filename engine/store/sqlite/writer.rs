@@ -13,7 +13,7 @@ use super::super::{
 };
 use super::queue::{ClaimCall, ClaimedRows};
 use super::streams::Streams;
-use super::{claims, events, queue};
+use super::{claims, departures, events, queue};
 use crate::model::{EventId, Frame, RunId};
 
 /// Calls waiting for the writer; a caller past this waits for a place.
@@ -231,7 +231,7 @@ impl Tick {
             streams.forget();
         }
         let settle = queue::settle(connection, streams, &items(&self.settle)).await?;
-        let depart = queue::depart(connection, &items(&self.depart)).await?;
+        let depart = departures::depart(connection, &items(&self.depart)).await?;
         let planned = queue::planned(connection, streams, &items(&self.planned)).await?;
         let advanced = queue::advanced(connection, streams, &items(&self.advanced)).await?;
         let accept = events::accept(connection, streams, &items(&self.accept)).await?;

@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use futures_util::future::join_all;
-use nuncio::model::{MessageStatus, Priority, RunStatus};
+use nuncio::model::{Lane, MessageStatus, Priority, RunStatus};
 use nuncio::store::{Backlog, QueueName, Unsent};
 
 use super::scene::Scene;
@@ -139,4 +139,46 @@ pub async fn the_backlog_counts_what_is_due(scene: Scene) {
     }
     let backlog = scene.store.backlog(scene.after(60)).await.unwrap();
     assert_eq!(backlog, Backlog { events: 0, runs: 2, messages: 2, oldest: Some(oldest) });
+}
+
+pub async fn a_flood_of_one_tenant_does_not_hold_anothers_message(scene: Scene) {
+    let (flood, other) = (Lane::of("acme"), Lane::of("zenith"));
+    assert_ne!(flood, other);
+    for _ in 0..100 {
+        scene.send("42", |_, message| message.lane = flood).await;
+    }
+    scene.clock.advance(std::time::Duration::from_secs(5));
+    let single = scene.send("7", |_, message| message.lane = other).await;
+    let mut before = 0;
+    loop {
+        let claimed = scene.claim_messages(1).await;
+        assert_eq!(claimed.len(), 1);
+        if claimed[0].message.id == single.id {
+            break;
+        }
+        before += 1;
+    }
+    assert!(before < usize::from(Lane::COUNT), "{before} of the flood came first");
+}
+
+pub async fn what_is_critical_goes_first_in_whatever_lane(scene: Scene) {
+    for tenant in ["", "acme", "zenith", "umbrella"] {
+        scene.send("42", |_, message| message.lane = Lane::of(tenant)).await;
+    }
+    let critical = |_: &mut _, message: &mut nuncio::model::Message| {
+        message.lane = Lane::of("initech");
+        message.priority = Priority::Critical;
+    };
+    let critical = scene.send("7", critical).await;
+    assert_eq!(scene.claim_messages(1).await[0].message.id, critical.id);
+    assert_eq!(scene.claim_messages(10).await.len(), 4);
+}
+
+pub async fn a_lane_is_remembered(scene: Scene) {
+    let lane = Lane::of("acme");
+    let message = scene.send("42", |_, message| message.lane = lane).await;
+    let due = scene.claim_message().await;
+    assert_eq!((due.message.lane, scene.stored(message.id).await.message.lane), (lane, lane));
+    scene.store.unsent(vec![Unsent::Message(message.id, due.fence)]).await.unwrap();
+    assert_eq!(scene.claim_message().await.message.lane, lane);
 }

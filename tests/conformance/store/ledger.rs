@@ -95,6 +95,7 @@ pub async fn concurrent_departures_never_pass_the_limit(scene: Scene) {
             at: scene.now(),
             spend: Some(spend(SOME)),
             once: None,
+            failover: None,
         };
         tokio::spawn(async move { store.depart(vec![departure]).await.unwrap()[0] })
     });

@@ -111,6 +111,7 @@ impl Scene {
             workflow: run.workflow.clone(),
             category: "order".into(),
             priority: run.priority,
+            lane: Default::default(),
             status: MessageStatus::Pending,
             due_at: self.now(),
             expires_at: None,
@@ -236,6 +237,7 @@ impl Scene {
             at: self.now(),
             spend: None,
             once: None,
+            failover: None,
         };
         shape(&mut departure);
         self.store.depart(vec![departure]).await.expect("departs")[0]
