@@ -50,6 +50,7 @@ macro_rules! exercise {
                 a_run_goes_on_where_it_was_left
                 a_run_claimed_by_another_does_not_advance
                 claims_of_events_and_runs_are_counted
+                claims_of_messages_are_counted
             );
             exercise!(@ $make, claim:
                 the_highest_priority_goes_first_then_the_earliest
