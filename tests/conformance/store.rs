@@ -50,7 +50,6 @@ macro_rules! exercise {
                 a_run_goes_on_where_it_was_left
                 a_run_claimed_by_another_does_not_advance
                 claims_of_events_and_runs_are_counted
-                claims_of_messages_are_counted
             );
             exercise!(@ $make, claim:
                 the_highest_priority_goes_first_then_the_earliest
@@ -96,6 +95,7 @@ macro_rules! exercise {
                 what_was_being_sent_is_unknown
                 an_unknown_message_may_be_sent_again
                 events_and_runs_are_due_again
+                claims_of_messages_are_counted
             );
             exercise!(@ $make, stop:
                 a_claimed_run_that_is_stopped_writes_nothing
