@@ -169,6 +169,12 @@ pub struct Settlement {
 }
 
 impl Settlement {
+    /// Whether it says what became of a message that was with a provider.
+    pub(super) fn ends_a_send(&self) -> bool {
+        self.attempt.is_some()
+            || matches!(self.status, MessageStatus::Sent | MessageStatus::Unknown)
+    }
+
     /// When the message ended without being sent, if that is what became of it.
     pub(super) fn ended_unsent(&self) -> Option<Timestamp> {
         use MessageStatus::{Cancelled, Expired, Failed, Suppressed};
@@ -240,7 +246,8 @@ pub trait Queue {
     async fn depart(&self, departures: Vec<Departure>) -> Result<Vec<Departed>>;
 
     /// Writes what became of claimed messages. `None` where the fence was an old one; otherwise
-    /// the frames of the inbox entries made.
+    /// the frames of the inbox entries made. What is with a provider is not put off, dropped or
+    /// failed but with the attempt that ended: else the answer is `None` too.
     ///
     /// One that ends without being sent (`Failed`, `Suppressed`, `Cancelled`, `Expired`) gives
     /// back what it spent, and its dedupe key; what waits for its recipient's budget is due at

@@ -89,6 +89,7 @@ macro_rules! exercise {
                 concurrent_settlements_of_a_message_count_once
                 a_delivery_gets_its_place_in_the_stream
                 a_retried_message_has_left_before
+                what_is_with_a_provider_is_settled_by_its_attempt
             );
             exercise!(@ $make, ledger:
                 a_departure_spends_while_there_is_room

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use nuncio::channel::{Channel, Failure, Outcome, Traits};
-use nuncio::config::OnUnknown;
+use nuncio::config::{Breaker, OnUnknown};
 use nuncio::dispatch::Installed;
 use nuncio::model::{ChannelName, Parcel};
 
@@ -35,6 +35,7 @@ pub fn installed(
             channel: Arc::new(outlet),
             rate: None,
             concurrency: 2,
+            breaker: Breaker::default(),
             on_unknown: if hold { OnUnknown::Hold } else { OnUnknown::Retry },
         };
         (name.clone(), vec![provider])

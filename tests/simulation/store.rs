@@ -50,6 +50,14 @@ troubled! {
         versions_in_use() -> Vec<(WorkflowName, Version, u64)>;
         backlog(now: Timestamp) -> Backlog;
     }
+    Breakers {
+        breakers() -> Vec<Breaker>;
+        open_breaker(breaker: &Breaker) -> ();
+        take_probe(
+            provider: &ProviderName, host: &str, now: Timestamp, until: Timestamp
+        ) -> bool;
+        close_breaker(provider: &ProviderName, host: &str) -> ();
+    }
     Collections {
         collect(occasion: &Occasion, at: Timestamp, next: Option<Timestamp>) -> Collected;
         pass(pass: Pass) -> Passage;

@@ -106,6 +106,7 @@ impl World {
         let retry = vec![Span::seconds(20), Span::seconds(60), Span::seconds(300)];
         let rules = Rules { retry, ..Rules::of(&config) };
         let store: Arc<dyn Store> = Arc::new(troubled);
+        let dispatch = dispatch.sharing(store.clone());
         let clock = self.clock.clone();
         let pipeline = Pipeline::new(clock, store, files::catalog(), dispatch, log.clone(), rules);
         Node { pipeline: Arc::new(pipeline), stands_until: None }

@@ -176,6 +176,10 @@ impl State {
         let mut ended_unsent = settlement.ended_unsent();
         let ended_at = settlement.ended_at();
         let row = self.held(settlement.message, settlement.fence)?;
+        let sending = row.message.status == MessageStatus::Sending;
+        if sending && !settlement.ends_a_send() {
+            return None;
+        }
         let again = settlement.status == MessageStatus::Pending;
         let (status, code) = if row.stopping && again {
             ended_unsent = Some(ended_at);

@@ -6,21 +6,49 @@ use sqlx::{AssertSqlSafe, SqliteConnection};
 
 use super::decode::{self, millis};
 use super::queue::{ClaimCall, ClaimedRows};
-use crate::model::{Lane, Priority};
+use crate::model::Lane;
 use crate::store::QueueName;
 
-/// A statement for each lane that a claim may begin with.
-static MESSAGES: LazyLock<Vec<Arc<str>>> = LazyLock::new(|| {
-    let statement = |turn| {
-        let sql = format!(
-            "UPDATE message SET status = 1, fence = ?1, lease_until = ?2, tries = tries + 1 WHERE id IN
-               (SELECT id FROM ({})) RETURNING {}",
-            by_class_and_lane(turn),
-            decode::MESSAGE
-        );
-        sql.into()
-    };
-    (0..Lane::COUNT).map(statement).collect()
+/// The places (class and lane, as one number) in which anything waits, one look along the index
+/// each: nearly always a handful, however many rows there are.
+const PLACES: &str = "WITH RECURSIVE place(at) AS (
+   SELECT (SELECT priority * 16 + lane FROM message WHERE status = 0
+           ORDER BY priority, lane LIMIT 1)
+   UNION ALL
+   SELECT coalesce(
+     (SELECT priority * 16 + lane FROM message
+      WHERE status = 0 AND priority = at / 16 AND lane > at % 16
+      ORDER BY priority, lane LIMIT 1),
+     (SELECT priority * 16 + lane FROM message WHERE status = 0 AND priority > at / 16
+      ORDER BY priority, lane LIMIT 1))
+   FROM place WHERE at IS NOT NULL)";
+
+/// Class by class, in each the lane whose turn it is first; `?5` is the turn.
+static MESSAGES: LazyLock<Arc<str>> = LazyLock::new(|| {
+    let sql = format!(
+        "UPDATE message SET status = 1, fence = ?1, lease_until = ?2, tries = tries + 1 WHERE id IN
+           ({PLACES}
+            SELECT m.id FROM
+              (SELECT at FROM place WHERE at IS NOT NULL ORDER BY at / 16, (at % 16 + 16 - ?5) % 16)
+                AS p
+              CROSS JOIN message AS m INDEXED BY message_due
+            WHERE m.status = 0 AND m.priority = p.at / 16 AND m.lane = p.at % 16
+              AND m.due_at <= ?3 LIMIT ?4)
+         RETURNING {}",
+        decode::MESSAGE
+    );
+    sql.into()
+});
+
+/// The earliest moment at which a message falls due.
+pub(super) static NEXT_MESSAGE: LazyLock<Arc<str>> = LazyLock::new(|| {
+    let sql = format!(
+        "{PLACES}
+         SELECT min((SELECT min(due_at) FROM message
+                     WHERE status = 0 AND priority = at / 16 AND lane = at % 16))
+         FROM place WHERE at IS NOT NULL"
+    );
+    sql.into()
 });
 
 /// One class after the other (docs/decisions/0002, T17): a single `ORDER BY priority, due_at` would walk all
@@ -44,15 +72,18 @@ pub(super) async fn claim(
             decode::RUN
         )
         .into(),
-        QueueName::Messages => MESSAGES[usize::from(call.turn % Lane::COUNT)].clone(),
+        QueueName::Messages => MESSAGES.clone(),
     };
-    sqlx::query(AssertSqlSafe(sql))
+    let query = sqlx::query(AssertSqlSafe(sql))
         .bind(call.fence.0)
         .bind(millis(call.claim.until))
         .bind(millis(call.claim.now))
-        .bind(i64::try_from(call.claim.limit).unwrap_or(i64::MAX))
-        .fetch_all(connection)
-        .await
+        .bind(i64::try_from(call.claim.limit).unwrap_or(i64::MAX));
+    let query = match call.queue {
+        QueueName::Messages => query.bind(i64::from(call.turn % Lane::COUNT)),
+        QueueName::Events | QueueName::Runs => query,
+    };
+    query.fetch_all(connection).await
 }
 
 fn runs_by_class() -> String {
@@ -63,19 +94,4 @@ fn runs_by_class() -> String {
         )
     };
     format!("{} LIMIT ?4", [0, 1, 2, 3].map(class).join(" UNION ALL "))
-}
-
-/// Each lane is a walk of its own along the index; SQLite begins none once the limit is reached.
-fn by_class_and_lane(turn: u8) -> String {
-    let mut lanes = Vec::with_capacity(Priority::ALL.len() * usize::from(Lane::COUNT));
-    for priority in Priority::ALL {
-        lanes.extend(Lane::in_turn(turn).map(|lane| {
-            format!(
-                "SELECT * FROM (SELECT id FROM message WHERE status = 0 AND priority = {} \
-                 AND lane = {lane} AND due_at <= ?3 ORDER BY due_at LIMIT ?4)",
-                priority as i64
-            )
-        }));
-    }
-    format!("{} LIMIT ?4", lanes.join(" UNION ALL "))
 }

@@ -17,7 +17,7 @@ use super::rows::{Bound, Bulk};
 use super::sealed::unless_locked;
 use super::streams::Streams;
 use super::writer::Call;
-use super::{SqliteStore, ledger, recover, stops, waits};
+use super::{SqliteStore, claims, ledger, recover, stops, waits};
 use crate::model::{Event, EventId, Fence, Frame, Run, RunId};
 use crate::store::{
     Claim, Departed, Departure, DueEvent, DueMessage, DueRun, Plan, Progress, Queue, QueueName,
@@ -35,10 +35,6 @@ pub(super) struct ClaimCall {
     pub fence: Fence,
 }
 
-/// Class by class and lane by lane, each a look at the first of its rows.
-const NEXT_MESSAGE: &str = "SELECT min(first) FROM (SELECT (SELECT min(due_at) FROM message WHERE status = 0 \
-       AND priority = class.value AND lane = of.value) AS first \
-     FROM json_each('[0,1,2,3]') AS class, json_each('[0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15]') AS of)";
 const SETTLE: Bulk = Bulk {
     head: "UPDATE message SET \
              status = CASE WHEN stopping AND v.column3 = 0 THEN 7 ELSE v.column3 END, \
@@ -48,7 +44,8 @@ const SETTLE: Bulk = Bulk {
              held = CASE WHEN v.column3 = 0 THEN v.column9 ELSE held END, \
              fence = NULL, lease_until = NULL, tries = 0 FROM (",
     columns: 9,
-    tail: ") AS v WHERE message.id = v.column1 AND fence = v.column2 AND status IN (1, 2) \
+    tail: ") AS v WHERE message.id = v.column1 AND fence = v.column2 AND (status = 1 \
+             OR status = 2 AND (v.column8 IS NOT NULL OR v.column3 IN (3, 4))) \
            RETURNING message.id, message.departed_at IS NOT NULL, \
              message.gathers IS NOT NULL, message.held IS NOT NULL, message.status",
 };
@@ -183,16 +180,17 @@ impl Queue for SqliteStore {
     }
 
     async fn next_due(&self, queue: QueueName) -> Result<Option<Timestamp>> {
-        let sql = match queue {
+        let sql: Arc<str> = match queue {
             QueueName::Events => {
-                "SELECT min(plan_at) FROM event WHERE plan_at IS NOT NULL AND fence IS NULL"
+                "SELECT min(plan_at) FROM event WHERE plan_at IS NOT NULL AND fence IS NULL".into()
             }
             QueueName::Runs => {
-                "SELECT min(first) FROM (SELECT (SELECT min(wake_at) FROM run WHERE status = 0 AND priority = value) AS first FROM json_each('[0,1,2,3]'))"
+                "SELECT min(first) FROM (SELECT (SELECT min(wake_at) FROM run WHERE status = 0 AND priority = value) AS first FROM json_each('[0,1,2,3]'))".into()
             }
-            QueueName::Messages => NEXT_MESSAGE,
+            QueueName::Messages => claims::NEXT_MESSAGE.clone(),
         };
-        let due: Option<i64> = sqlx::query_scalar(sql).fetch_one(&self.readers).await?;
+        let due: Option<i64> =
+            sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(&self.readers).await?;
         Ok(due.and_then(|millis| Timestamp::from_millisecond(millis).ok()))
     }
 

@@ -180,3 +180,18 @@ pub async fn a_retried_message_has_left_before(scene: Scene) {
     assert!(scene.depart(message.id, again.fence).await);
     assert_eq!(scene.stored(message.id).await.message.attempt, 2);
 }
+
+pub async fn what_is_with_a_provider_is_settled_by_its_attempt(scene: Scene) {
+    let message = scene.send("42", |_, _| {}).await;
+    let due = scene.claim_message().await;
+    assert!(scene.depart(message.id, due.fence).await);
+    for status in [MessageStatus::Pending, MessageStatus::Suppressed, MessageStatus::Failed] {
+        assert!(scene.settle(settlement(message.id, due.fence, status)).await.is_none());
+        assert_eq!(scene.status(message.id).await, MessageStatus::Sending);
+    }
+    let attempt = Message { attempt: 1, ..message.clone() };
+    let attempt = Some(scene.attempt(&attempt, AttemptOutcome::Retry));
+    let again = settlement(message.id, due.fence, MessageStatus::Pending);
+    assert!(scene.settle(Settlement { attempt, ..again }).await.is_some());
+    assert_eq!(scene.status(message.id).await, MessageStatus::Pending);
+}
