@@ -1,13 +1,14 @@
 //! The composition root: a configuration in, a running node out, and the order in which it stops.
 //!
 //! ```text
-//! store ─▶ channels ─▶ catalog ─▶ relay ─▶ pipeline ─▶ recovery ─▶ jobs ─▶ HTTP
+//! store ─▶ channels ─▶ catalog ─▶ relay ─▶ pipeline ─▶ recovery ─▶ jobs ─▶ sources ─▶ HTTP
 //! ```
 
 mod channels;
 mod faked;
 mod reload;
 mod seal;
+mod sources;
 mod view;
 
 use std::net::SocketAddr;
@@ -35,6 +36,7 @@ use crate::job::{Jobs, Settings};
 use crate::pipeline::{Pipeline, Rules};
 use crate::relay::{self, Hub, Relay};
 use crate::seal::SealError;
+use crate::source::{self, Sources};
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Recovered, Store, StoreError};
 use crate::telemetry::Metrics;
@@ -43,6 +45,7 @@ use view::{Captured, View};
 pub use channels::known as known_channels;
 pub use faked::{Faked, NoManifest, faked};
 pub use reload::Reloaded;
+pub use sources::outbox_of as outbox;
 
 /// Work still going on at a stop is waited for this long.
 const GRACE: Duration = Duration::from_secs(25);
@@ -72,6 +75,7 @@ pub struct Node {
     view: Arc<View>,
     hub: Arc<Hub>,
     jobs: Jobs,
+    sources: Sources,
     serving: JoinHandle<std::io::Result<()>>,
     stop: CancellationToken,
     recovered: Recovered,
@@ -94,6 +98,10 @@ pub enum StartError {
     Secret { key: String, source: SecretError },
     #[error(transparent)]
     Seal(#[from] SealError),
+    #[error("sources.outbox.url: {0}")]
+    Outbox(#[from] source::outbox::BadUrl),
+    #[error("redis.url: {0}")]
+    Stream(#[from] source::stream::BadUrl),
     #[error(transparent)]
     Auth(#[from] AuthError),
     #[error("{what} `{}` cannot be read", .path.display())]
@@ -145,7 +153,10 @@ impl Node {
         let settings =
             Settings { workers: config.engine.workers, lease: config.engine.lease.0, grace: GRACE };
         let node: uuid::Uuid = clock.id();
-        let jobs = Jobs::start(&format!("node-{}", node.simple()), &pipeline, settings);
+        let name = format!("node-{}", node.simple());
+        let sources = sources::configured(&config, &environment, &name)?;
+        let jobs = Jobs::start(&name, &pipeline, settings);
+        let sources = sources.start(&pipeline, &config);
 
         let metrics = Metrics::install()?;
         let relay = Relay {
@@ -176,7 +187,19 @@ impl Node {
         let stop = CancellationToken::new();
         let serving = serve(listener, router, metrics, clock, stop.clone());
         view.ready();
-        Ok(Self { address, pipeline, store, view, hub, jobs, serving, stop, recovered, problems })
+        Ok(Self {
+            address,
+            pipeline,
+            store,
+            view,
+            hub,
+            jobs,
+            sources,
+            serving,
+            stop,
+            recovered,
+            problems,
+        })
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -216,6 +239,7 @@ impl Node {
     pub async fn stop(self) {
         self.view.stopping();
         self.stop.cancel();
+        self.sources.stop().await;
         self.hub.close(SPREAD).await;
         self.jobs.stop().await;
         let serving = self.serving;

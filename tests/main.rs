@@ -25,6 +25,7 @@ mod server;
 mod services;
 mod steps;
 mod simulate;
+mod sources;
 mod telemetry;
 mod templates;
 mod tidy;
