@@ -74,8 +74,7 @@ pub struct Node {
     store: SqliteStore,
     view: Arc<View>,
     hub: Arc<Hub>,
-    jobs: Jobs,
-    sources: Sources,
+    work: Work,
     serving: JoinHandle<std::io::Result<()>>,
     stop: CancellationToken,
     recovered: Recovered,
@@ -150,15 +149,9 @@ impl Node {
         pipeline.use_catalog(catalog).await?;
         view.follow(&pipeline, store.has_key());
         let recovered = pipeline.recover(true).await?;
-        let settings =
-            Settings { workers: config.engine.workers, lease: config.engine.lease.0, grace: GRACE };
-        let node: uuid::Uuid = clock.id();
-        let name = format!("node-{}", node.simple());
-        let sources = sources::configured(&config, &environment, &name)?;
-        let jobs = Jobs::start(&name, &pipeline, settings);
-        let sources = sources.start(&pipeline, &config);
-
         let metrics = Metrics::install()?;
+        let work = Work::begin(&config, &environment, &pipeline)?;
+
         let relay = Relay {
             hub: hub.clone(),
             store: shared.clone(),
@@ -187,19 +180,7 @@ impl Node {
         let stop = CancellationToken::new();
         let serving = serve(listener, router, metrics, clock, stop.clone());
         view.ready();
-        Ok(Self {
-            address,
-            pipeline,
-            store,
-            view,
-            hub,
-            jobs,
-            sources,
-            serving,
-            stop,
-            recovered,
-            problems,
-        })
+        Ok(Self { address, pipeline, store, view, hub, work, serving, stop, recovered, problems })
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -239,14 +220,36 @@ impl Node {
     pub async fn stop(self) {
         self.view.stopping();
         self.stop.cancel();
-        self.sources.stop().await;
+        self.work.sources.stop().await;
         self.hub.close(SPREAD).await;
-        self.jobs.stop().await;
+        self.work.jobs.stop().await;
         let serving = self.serving;
         if tokio::time::timeout(GRACE, serving).await.is_err() {
             tracing::warn!("requests were still going on at the end of the grace");
         }
         self.store.close().await;
+    }
+}
+
+/// What brings work, and what does it.
+struct Work {
+    jobs: Jobs,
+    sources: Sources,
+}
+
+impl Work {
+    fn begin(
+        config: &Config,
+        environment: &Environment,
+        pipeline: &Arc<Pipeline>,
+    ) -> Result<Self, StartError> {
+        let node: uuid::Uuid = pipeline.clock().id();
+        let name = format!("node-{}", node.simple());
+        let sources = sources::configured(config, environment, &name)?;
+        let settings =
+            Settings { workers: config.engine.workers, lease: config.engine.lease.0, grace: GRACE };
+        let jobs = Jobs::start(&name, pipeline, settings);
+        Ok(Self { jobs, sources: sources.start(pipeline, config) })
     }
 }
 

@@ -17,7 +17,7 @@ const LOCK: i64 = 0x6e75_6e63_696f_0009;
 pub async fn install(settings: &Settings) -> Result<(), SourceError> {
     let mut connection = within(settings.options.connect()).await?;
     make(&mut connection).await?;
-    Ok(within(connection.close()).await?)
+    within(connection.close()).await
 }
 
 pub(super) async fn make(connection: &mut PgConnection) -> Result<(), SourceError> {

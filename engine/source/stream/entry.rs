@@ -40,7 +40,7 @@ impl Entry {
 /// What XREADGROUP answers: `[[key, entries]]`, or nothing.
 pub(super) fn of_streams(reply: Value) -> (Vec<Entry>, Vec<String>) {
     let streams: Vec<Value> = match reply {
-        Value::Array(streams) => streams.into_iter().filter_map(|stream| second(stream)).collect(),
+        Value::Array(streams) => streams.into_iter().filter_map(second).collect(),
         Value::Map(streams) => streams.into_iter().map(|(_, entries)| entries).collect(),
         _ => Vec::new(),
     };
