@@ -33,8 +33,9 @@ use crate::dispatch::Dispatch;
 use crate::egress::{self, Egress};
 use crate::job::{Jobs, Settings};
 use crate::pipeline::{Pipeline, Rules};
-use crate::relay::{self, Hub, Relay};
+use crate::relay::{self, Following, Hub, Relay};
 use crate::seal::SealError;
+use crate::shared::{self, BadUrl, Shared};
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Recovered, Store, StoreError};
 use crate::telemetry::Metrics;
@@ -71,6 +72,8 @@ pub struct Node {
     store: SqliteStore,
     view: Arc<View>,
     hub: Arc<Hub>,
+    /// What other nodes publish, where there may be some.
+    following: Option<Following>,
     jobs: Jobs,
     serving: JoinHandle<std::io::Result<()>>,
     stop: CancellationToken,
@@ -92,6 +95,8 @@ pub enum StartError {
     Provider(ProviderError),
     #[error("{key} cannot be read")]
     Secret { key: String, source: SecretError },
+    #[error(transparent)]
+    Redis(#[from] BadUrl),
     #[error(transparent)]
     Seal(#[from] SealError),
     #[error(transparent)]
@@ -118,21 +123,25 @@ impl Node {
             return Err(StartError::StoreUrl(config.store.url));
         }
         let store = seal::store(&config, &environment, &clock).await?;
-        let shared: Arc<dyn Store> = Arc::new(store.clone());
+        let remembered: Arc<dyn Store> = Arc::new(store.clone());
+        let shared = redis(&config, &environment, &clock)?;
 
         let Outlets { dispatch, egress, view, capture } =
             outlets(&config, &environment, (&cache, compiler), &clock, dev).await?;
 
         let (catalog, problems) = catalog(&config, &view, store.has_key(), dev)?;
-        let keys = Arc::new(KeyRing::new(shared.clone(), clock.clone()));
+        let keys = Arc::new(KeyRing::new(remembered.clone(), clock.clone()));
         let material = key_material(&config, &environment)?;
         let tokens = Arc::new(Verifier::new(&config.auth, material, clock.clone())?);
         let hub = Arc::new(Hub::new(&config.relay, clock.clone()));
+        // One node works a file at a time; only what else is configured says that there are more.
+        let several = shared.state() != shared::State::None;
+        let following = several.then(|| hub.follow(remembered.clone(), &shared, &clock));
         let rules = Rules::of(&config);
         let gates = rules.gates.clone();
         let pipeline = Pipeline::new(
             clock.clone(),
-            shared.clone(),
+            remembered.clone(),
             catalog.clone(),
             dispatch,
             hub.clone(),
@@ -150,7 +159,7 @@ impl Node {
         let metrics = Metrics::install()?;
         let relay = Relay {
             hub: hub.clone(),
-            store: shared.clone(),
+            store: remembered.clone(),
             tokens: tokens.clone(),
             clock: clock.clone(),
             limits: config.relay.clone(),
@@ -159,7 +168,8 @@ impl Node {
             catalog: in_force(&pipeline),
         };
         let parts = api::Parts {
-            store: shared,
+            store: remembered,
+            shared,
             pipeline: pipeline.clone(),
             publish: hub.clone(),
             clock: clock.clone(),
@@ -176,7 +186,19 @@ impl Node {
         let stop = CancellationToken::new();
         let serving = serve(listener, router, metrics, clock, stop.clone());
         view.ready();
-        Ok(Self { address, pipeline, store, view, hub, jobs, serving, stop, recovered, problems })
+        Ok(Self {
+            address,
+            pipeline,
+            store,
+            view,
+            hub,
+            following,
+            jobs,
+            serving,
+            stop,
+            recovered,
+            problems,
+        })
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -217,6 +239,7 @@ impl Node {
         self.view.stopping();
         self.stop.cancel();
         self.hub.close(SPREAD).await;
+        drop(self.following);
         self.jobs.stop().await;
         let serving = self.serving;
         if tokio::time::timeout(GRACE, serving).await.is_err() {
@@ -309,6 +332,13 @@ fn policy(config: &Config) -> Result<egress::Policy, StartError> {
             .map_err(|error| StartError::Egress(error.to_string()))?,
     };
     Ok(egress::Policy { allow_private, proxy: config.egress.proxy.clone(), ca })
+}
+
+fn redis(config: &Config, environment: &Environment, clock: &Clock) -> Result<Shared, StartError> {
+    let Some(url) = &config.redis.url else { return Ok(Shared::local()) };
+    let url = url.resolve(environment);
+    let url = url.map_err(|source| StartError::Secret { key: "redis.url".into(), source })?;
+    Ok(Shared::connect(&url, &config.redis.prefix, clock)?)
 }
 
 fn key_material(config: &Config, environment: &Environment) -> Result<KeyMaterial, StartError> {
