@@ -8,6 +8,7 @@ mod channels;
 mod faked;
 mod reload;
 mod seal;
+mod several;
 mod view;
 
 use std::net::SocketAddr;
@@ -33,12 +34,13 @@ use crate::dispatch::Dispatch;
 use crate::egress::{self, Egress};
 use crate::job::{Jobs, Settings};
 use crate::pipeline::{Pipeline, Rules};
-use crate::relay::{self, Following, Hub, Relay};
+use crate::relay::{self, Relay};
 use crate::seal::SealError;
-use crate::shared::{self, BadUrl, Shared};
+use crate::shared::BadUrl;
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Recovered, Store, StoreError};
 use crate::telemetry::Metrics;
+use several::Followed;
 use view::{Captured, View};
 
 pub use channels::known as known_channels;
@@ -71,9 +73,7 @@ pub struct Node {
     pipeline: Arc<Pipeline>,
     store: SqliteStore,
     view: Arc<View>,
-    hub: Arc<Hub>,
-    /// What other nodes publish, where there may be some.
-    following: Option<Following>,
+    hub: Followed,
     jobs: Jobs,
     serving: JoinHandle<std::io::Result<()>>,
     stop: CancellationToken,
@@ -124,19 +124,16 @@ impl Node {
         }
         let store = seal::store(&config, &environment, &clock).await?;
         let remembered: Arc<dyn Store> = Arc::new(store.clone());
-        let shared = redis(&config, &environment, &clock)?;
+        let shared = several::shared(&config, &environment, &clock)?;
 
         let Outlets { dispatch, egress, view, capture } =
             outlets(&config, &environment, (&cache, compiler), &clock, dev).await?;
 
         let (catalog, problems) = catalog(&config, &view, store.has_key(), dev)?;
         let keys = Arc::new(KeyRing::new(remembered.clone(), clock.clone()));
-        let material = key_material(&config, &environment)?;
-        let tokens = Arc::new(Verifier::new(&config.auth, material, clock.clone())?);
-        let hub = Arc::new(Hub::new(&config.relay, clock.clone()));
-        // One node works a file at a time; only what else is configured says that there are more.
-        let several = shared.state() != shared::State::None;
-        let following = several.then(|| hub.follow(remembered.clone(), &shared, &clock));
+        let tokens = verifier(&config, &environment, &clock)?;
+        let followed = several::hub(&config, &remembered, &shared, &clock);
+        let hub = followed.hub.clone();
         let rules = Rules::of(&config);
         let gates = rules.gates.clone();
         let pipeline = Pipeline::new(
@@ -151,10 +148,8 @@ impl Node {
         pipeline.use_catalog(catalog).await?;
         view.follow(&pipeline, store.has_key());
         let recovered = pipeline.recover(true).await?;
-        let settings =
-            Settings { workers: config.engine.workers, lease: config.engine.lease.0, grace: GRACE };
         let node: uuid::Uuid = clock.id();
-        let jobs = Jobs::start(&format!("node-{}", node.simple()), &pipeline, settings);
+        let jobs = Jobs::start(&format!("node-{}", node.simple()), &pipeline, settings(&config));
 
         let metrics = Metrics::install()?;
         let relay = Relay {
@@ -186,19 +181,8 @@ impl Node {
         let stop = CancellationToken::new();
         let serving = serve(listener, router, metrics, clock, stop.clone());
         view.ready();
-        Ok(Self {
-            address,
-            pipeline,
-            store,
-            view,
-            hub,
-            following,
-            jobs,
-            serving,
-            stop,
-            recovered,
-            problems,
-        })
+        let hub = followed;
+        Ok(Self { address, pipeline, store, view, hub, jobs, serving, stop, recovered, problems })
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -239,7 +223,6 @@ impl Node {
         self.view.stopping();
         self.stop.cancel();
         self.hub.close(SPREAD).await;
-        drop(self.following);
         self.jobs.stop().await;
         let serving = self.serving;
         if tokio::time::timeout(GRACE, serving).await.is_err() {
@@ -334,11 +317,17 @@ fn policy(config: &Config) -> Result<egress::Policy, StartError> {
     Ok(egress::Policy { allow_private, proxy: config.egress.proxy.clone(), ca })
 }
 
-fn redis(config: &Config, environment: &Environment, clock: &Clock) -> Result<Shared, StartError> {
-    let Some(url) = &config.redis.url else { return Ok(Shared::local()) };
-    let url = url.resolve(environment);
-    let url = url.map_err(|source| StartError::Secret { key: "redis.url".into(), source })?;
-    Ok(Shared::connect(&url, &config.redis.prefix, clock)?)
+fn settings(config: &Config) -> Settings {
+    Settings { workers: config.engine.workers, lease: config.engine.lease.0, grace: GRACE }
+}
+
+fn verifier(
+    config: &Config,
+    environment: &Environment,
+    clock: &Clock,
+) -> Result<Arc<Verifier>, StartError> {
+    let material = key_material(config, environment)?;
+    Ok(Arc::new(Verifier::new(&config.auth, material, clock.clone())?))
 }
 
 fn key_material(config: &Config, environment: &Environment) -> Result<KeyMaterial, StartError> {
