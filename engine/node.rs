@@ -8,6 +8,7 @@ mod channels;
 mod faked;
 mod reload;
 mod seal;
+mod several;
 mod sources;
 mod view;
 
@@ -34,12 +35,14 @@ use crate::dispatch::Dispatch;
 use crate::egress::{self, Egress};
 use crate::job::{Jobs, Settings};
 use crate::pipeline::{Pipeline, Rules};
-use crate::relay::{self, Hub, Relay};
+use crate::relay::{self, Relay};
 use crate::seal::SealError;
+use crate::shared::BadUrl;
 use crate::source::{self, Sources};
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Recovered, Store, StoreError};
 use crate::telemetry::Metrics;
+use several::Followed;
 use view::{Captured, View};
 
 pub use channels::known as known_channels;
@@ -73,7 +76,7 @@ pub struct Node {
     pipeline: Arc<Pipeline>,
     store: SqliteStore,
     view: Arc<View>,
-    hub: Arc<Hub>,
+    hub: Followed,
     work: Work,
     serving: JoinHandle<std::io::Result<()>>,
     stop: CancellationToken,
@@ -95,6 +98,8 @@ pub enum StartError {
     Provider(ProviderError),
     #[error("{key} cannot be read")]
     Secret { key: String, source: SecretError },
+    #[error(transparent)]
+    Redis(#[from] BadUrl),
     #[error(transparent)]
     Seal(#[from] SealError),
     #[error("sources.outbox.url: {0}")]
@@ -125,21 +130,22 @@ impl Node {
             return Err(StartError::StoreUrl(config.store.url));
         }
         let store = seal::store(&config, &environment, &clock).await?;
-        let shared: Arc<dyn Store> = Arc::new(store.clone());
+        let remembered: Arc<dyn Store> = Arc::new(store.clone());
+        let shared = several::shared(&config, &environment, &clock)?;
 
         let Outlets { dispatch, egress, view, capture } =
             outlets(&config, &environment, (&cache, compiler), &clock, dev).await?;
 
         let (catalog, problems) = catalog(&config, &view, store.has_key(), dev)?;
-        let keys = Arc::new(KeyRing::new(shared.clone(), clock.clone()));
-        let material = key_material(&config, &environment)?;
-        let tokens = Arc::new(Verifier::new(&config.auth, material, clock.clone())?);
-        let hub = Arc::new(Hub::new(&config.relay, clock.clone()));
+        let keys = Arc::new(KeyRing::new(remembered.clone(), clock.clone()));
+        let tokens = verifier(&config, &environment, &clock)?;
+        let followed = several::hub(&config, &remembered, &shared, &clock);
+        let hub = followed.hub.clone();
         let rules = Rules::of(&config);
         let gates = rules.gates.clone();
         let pipeline = Pipeline::new(
             clock.clone(),
-            shared.clone(),
+            remembered.clone(),
             catalog.clone(),
             dispatch,
             hub.clone(),
@@ -154,7 +160,7 @@ impl Node {
 
         let relay = Relay {
             hub: hub.clone(),
-            store: shared.clone(),
+            store: remembered.clone(),
             tokens: tokens.clone(),
             clock: clock.clone(),
             limits: config.relay.clone(),
@@ -163,7 +169,8 @@ impl Node {
             catalog: in_force(&pipeline),
         };
         let parts = api::Parts {
-            store: shared,
+            store: remembered,
+            shared,
             pipeline: pipeline.clone(),
             publish: hub.clone(),
             clock: clock.clone(),
@@ -180,6 +187,7 @@ impl Node {
         let stop = CancellationToken::new();
         let serving = serve(listener, router, metrics, clock, stop.clone());
         view.ready();
+        let hub = followed;
         Ok(Self { address, pipeline, store, view, hub, work, serving, stop, recovered, problems })
     }
 
@@ -246,9 +254,7 @@ impl Work {
         let node: uuid::Uuid = pipeline.clock().id();
         let name = format!("node-{}", node.simple());
         let sources = sources::configured(config, environment, &name)?;
-        let settings =
-            Settings { workers: config.engine.workers, lease: config.engine.lease.0, grace: GRACE };
-        let jobs = Jobs::start(&name, pipeline, settings);
+        let jobs = Jobs::start(&name, pipeline, settings(config));
         Ok(Self { jobs, sources: sources.start(pipeline, config) })
     }
 }
@@ -336,6 +342,19 @@ fn policy(config: &Config) -> Result<egress::Policy, StartError> {
             .map_err(|error| StartError::Egress(error.to_string()))?,
     };
     Ok(egress::Policy { allow_private, proxy: config.egress.proxy.clone(), ca })
+}
+
+fn settings(config: &Config) -> Settings {
+    Settings { workers: config.engine.workers, lease: config.engine.lease.0, grace: GRACE }
+}
+
+fn verifier(
+    config: &Config,
+    environment: &Environment,
+    clock: &Clock,
+) -> Result<Arc<Verifier>, StartError> {
+    let material = key_material(config, environment)?;
+    Ok(Arc::new(Verifier::new(&config.auth, material, clock.clone())?))
 }
 
 fn key_material(config: &Config, environment: &Environment) -> Result<KeyMaterial, StartError> {
