@@ -38,7 +38,7 @@ use entry::Entry;
 use provider::{Asking, Gatekeeper};
 use refusal::Refusal;
 
-pub use pace::{OwnPace, Pace};
+pub use pace::{OwnPace, Pace, SharedPace};
 
 /// A probe's time beyond that of its attempt: to be written down.
 const WRITTEN: Duration = Duration::from_secs(5);

@@ -1,13 +1,15 @@
 //! The composition root: a configuration in, a running node out, and the order in which it stops.
 //!
 //! ```text
-//! store ─▶ channels ─▶ catalog ─▶ relay ─▶ pipeline ─▶ recovery ─▶ jobs ─▶ HTTP
+//! store ─▶ channels ─▶ catalog ─▶ relay ─▶ pipeline ─▶ recovery ─▶ jobs ─▶ sources ─▶ HTTP
 //! ```
 
 mod channels;
 mod faked;
 mod reload;
 mod seal;
+mod several;
+mod sources;
 mod view;
 
 use std::net::SocketAddr;
@@ -33,16 +35,20 @@ use crate::dispatch::Dispatch;
 use crate::egress::{self, Egress};
 use crate::job::{Jobs, Settings};
 use crate::pipeline::{Pipeline, Rules};
-use crate::relay::{self, Hub, Relay};
+use crate::relay::{self, Relay};
 use crate::seal::SealError;
+use crate::shared::BadUrl;
+use crate::source::{self, Sources};
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Recovered, Store, StoreError};
 use crate::telemetry::Metrics;
+use several::Followed;
 use view::{Captured, View};
 
 pub use channels::known as known_channels;
 pub use faked::{Faked, NoManifest, faked};
 pub use reload::Reloaded;
+pub use sources::outbox_of as outbox;
 
 /// Work still going on at a stop is waited for this long.
 const GRACE: Duration = Duration::from_secs(25);
@@ -70,8 +76,8 @@ pub struct Node {
     pipeline: Arc<Pipeline>,
     store: SqliteStore,
     view: Arc<View>,
-    hub: Arc<Hub>,
-    jobs: Jobs,
+    hub: Followed,
+    work: Work,
     serving: JoinHandle<std::io::Result<()>>,
     stop: CancellationToken,
     recovered: Recovered,
@@ -93,7 +99,13 @@ pub enum StartError {
     #[error("{key} cannot be read")]
     Secret { key: String, source: SecretError },
     #[error(transparent)]
+    Redis(#[from] BadUrl),
+    #[error(transparent)]
     Seal(#[from] SealError),
+    #[error("sources.outbox.url: {0}")]
+    Outbox(#[from] source::outbox::BadUrl),
+    #[error("redis.url: {0}")]
+    Stream(#[from] source::stream::BadUrl),
     #[error(transparent)]
     Auth(#[from] AuthError),
     #[error("{what} `{}` cannot be read", .path.display())]
@@ -118,23 +130,23 @@ impl Node {
             return Err(StartError::StoreUrl(config.store.url));
         }
         let store = seal::store(&config, &environment, &clock).await?;
-        let shared: Arc<dyn Store> = Arc::new(store.clone());
+        let remembered: Arc<dyn Store> = Arc::new(store.clone());
+        let shared = several::shared(&config, &environment, &clock)?;
 
         let Outlets { dispatch, egress, view, capture } =
             outlets(&config, &environment, (&cache, compiler), &clock, dev).await?;
-        let dispatch = dispatch.sharing(shared.clone());
-        dispatch.forgive().await;
+        let dispatch = several::dispatch(dispatch, &remembered, &shared, &clock).await;
 
         let (catalog, problems) = catalog(&config, &view, store.has_key(), dev)?;
-        let keys = Arc::new(KeyRing::new(shared.clone(), clock.clone()));
-        let material = key_material(&config, &environment)?;
-        let tokens = Arc::new(Verifier::new(&config.auth, material, clock.clone())?);
-        let hub = Arc::new(Hub::new(&config.relay, clock.clone()));
+        let keys = Arc::new(KeyRing::new(remembered.clone(), clock.clone()));
+        let tokens = verifier(&config, &environment, &clock)?;
+        let followed = several::hub(&config, &remembered, &shared, &clock);
+        let hub = followed.hub.clone();
         let rules = Rules::of(&config);
         let gates = rules.gates.clone();
         let pipeline = Pipeline::new(
             clock.clone(),
-            shared.clone(),
+            remembered.clone(),
             catalog.clone(),
             dispatch,
             hub.clone(),
@@ -144,15 +156,12 @@ impl Node {
         pipeline.use_catalog(catalog).await?;
         view.follow(&pipeline, store.has_key());
         let recovered = pipeline.recover(true).await?;
-        let settings =
-            Settings { workers: config.engine.workers, lease: config.engine.lease.0, grace: GRACE };
-        let node: uuid::Uuid = clock.id();
-        let jobs = Jobs::start(&format!("node-{}", node.simple()), &pipeline, settings);
-
         let metrics = Metrics::install()?;
+        let work = Work::begin(&config, &environment, &pipeline)?;
+
         let relay = Relay {
             hub: hub.clone(),
-            store: shared.clone(),
+            store: remembered.clone(),
             tokens: tokens.clone(),
             clock: clock.clone(),
             limits: config.relay.clone(),
@@ -161,7 +170,8 @@ impl Node {
             catalog: in_force(&pipeline),
         };
         let parts = api::Parts {
-            store: shared,
+            store: remembered,
+            shared,
             pipeline: pipeline.clone(),
             publish: hub.clone(),
             clock: clock.clone(),
@@ -178,7 +188,8 @@ impl Node {
         let stop = CancellationToken::new();
         let serving = serve(listener, router, metrics, clock, stop.clone());
         view.ready();
-        Ok(Self { address, pipeline, store, view, hub, jobs, serving, stop, recovered, problems })
+        let hub = followed;
+        Ok(Self { address, pipeline, store, view, hub, work, serving, stop, recovered, problems })
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -218,13 +229,34 @@ impl Node {
     pub async fn stop(self) {
         self.view.stopping();
         self.stop.cancel();
+        self.work.sources.stop().await;
         self.hub.close(SPREAD).await;
-        self.jobs.stop().await;
+        self.work.jobs.stop().await;
         let serving = self.serving;
         if tokio::time::timeout(GRACE, serving).await.is_err() {
             tracing::warn!("requests were still going on at the end of the grace");
         }
         self.store.close().await;
+    }
+}
+
+/// What brings work, and what does it.
+struct Work {
+    jobs: Jobs,
+    sources: Sources,
+}
+
+impl Work {
+    fn begin(
+        config: &Config,
+        environment: &Environment,
+        pipeline: &Arc<Pipeline>,
+    ) -> Result<Self, StartError> {
+        let node: uuid::Uuid = pipeline.clock().id();
+        let name = format!("node-{}", node.simple());
+        let sources = sources::configured(config, environment, &name)?;
+        let jobs = Jobs::start(&name, pipeline, settings(config));
+        Ok(Self { jobs, sources: sources.start(pipeline, config) })
     }
 }
 
@@ -311,6 +343,19 @@ fn policy(config: &Config) -> Result<egress::Policy, StartError> {
             .map_err(|error| StartError::Egress(error.to_string()))?,
     };
     Ok(egress::Policy { allow_private, proxy: config.egress.proxy.clone(), ca })
+}
+
+fn settings(config: &Config) -> Settings {
+    Settings { workers: config.engine.workers, lease: config.engine.lease.0, grace: GRACE }
+}
+
+fn verifier(
+    config: &Config,
+    environment: &Environment,
+    clock: &Clock,
+) -> Result<Arc<Verifier>, StartError> {
+    let material = key_material(config, environment)?;
+    Ok(Arc::new(Verifier::new(&config.auth, material, clock.clone())?))
 }
 
 fn key_material(config: &Config, environment: &Environment) -> Result<KeyMaterial, StartError> {

@@ -14,7 +14,8 @@ use tracing_subscriber::EnvFilter;
 
 pub use event::{
     BreakerChanged, BreakerStands, ConnectionClosed, ConnectionOpened, EventsAccepted,
-    EventsRefused, HandlerPanicked, MessageAttempted, MessageDecided, RequestAnswered, StoreFailed,
+    EventsRefused, EventsSetAside, HandlerPanicked, MessageAttempted, MessageDecided, RedisChanged,
+    RedisFailed, RequestAnswered, SourceDrained, SourceFound, SourceLost, StoreFailed,
 };
 
 use crate::clock::Clock;

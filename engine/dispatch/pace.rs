@@ -13,6 +13,7 @@ use jiff::Timestamp;
 
 use crate::clock::Clock;
 use crate::config::Rate;
+use crate::shared::{self, Shared};
 
 /// How fast providers may be called: a place for each call, evenly spaced, with a second's share
 /// at once at most.
@@ -27,6 +28,13 @@ pub trait Pace: Send + Sync {
 pub struct OwnPace {
     clock: Clock,
     limiters: Mutex<HashMap<String, Arc<Limiter>>>,
+}
+
+/// The pace of all nodes that share a Redis; of this one alone while that is away.
+pub struct SharedPace {
+    shared: Shared,
+    own: OwnPace,
+    clock: Clock,
 }
 
 type Limiter = RateLimiter<NotKeyed, InMemoryState, Ticks, NoOpMiddleware<Nanos>>;
@@ -59,6 +67,23 @@ impl Pace for OwnPace {
         let now = Ticks(self.clock.clone()).now();
         let wait = |full: governor::NotUntil<Nanos>| self.clock.after(full.wait_time_from(now));
         self.limiter(key, rate).check().map_err(wait)
+    }
+}
+
+impl SharedPace {
+    pub fn new(shared: Shared, clock: Clock) -> Self {
+        Self { shared, own: OwnPace::new(clock.clone()), clock }
+    }
+}
+
+#[async_trait]
+impl Pace for SharedPace {
+    async fn take(&self, key: &str, rate: Rate) -> Result<(), Timestamp> {
+        let asked = shared::Rate { count: rate.count.get(), per: rate.per };
+        match self.shared.take(&format!("provider:{key}"), asked).await {
+            Some(taken) => taken.map_err(|wait| self.clock.after(wait)),
+            None => self.own.take(key, rate).await,
+        }
     }
 }
 
