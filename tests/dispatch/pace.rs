@@ -1,10 +1,14 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use nuncio::clock::Clock;
+use nuncio::dispatch::{Pace, SharedPace};
 use nuncio::model::MessageStatus;
+use nuncio::shared::Shared;
 use serde_json::json;
 
 use super::scene::{BY_HOOK, count, deliver, hook, messages, paid, staged, told, with_rate};
+use crate::harness::redis::Redis;
 use crate::harness::sink::Sink;
 use crate::harness::stage::Stage;
 
@@ -83,4 +87,27 @@ async fn a_tenant_does_not_wait_behind_anothers_flood() {
     assert!(sink.count() < 40, "{} of the flood may have gone by then", sink.count());
     stage.live(Duration::from_secs(40)).await;
     assert_eq!(count(&stage, MessageStatus::Sent).await, 301);
+}
+
+#[tokio::test]
+async fn nodes_on_one_redis_share_a_rate_and_without_it_keep_their_own() {
+    let redis = Redis::start().await;
+    let clock = Clock::system();
+    let rate = serde_json::from_value(json!("60/h")).expect("a rate");
+    let node = || async {
+        let shared = Shared::connect(&redis.url(), "test", &clock).expect("a URL");
+        let mut states = shared.states().expect("there is a Redis");
+        let up = states.wait_for(|state| *state == nuncio::shared::State::Up).await;
+        up.expect("it comes up");
+        SharedPace::new(shared.clone(), clock.clone())
+    };
+    let (one, other) = (node().await, node().await);
+    assert_eq!(one.take("smtp", rate).await, Ok(()));
+    let next = other.take("smtp", rate).await.expect_err("the first has it");
+    let wait = next.duration_since(clock.now()).as_secs();
+    assert!((50..=60).contains(&wait), "{wait} s");
+    assert_eq!(other.take("sms", rate).await, Ok(()), "another provider's rate is its own");
+    redis.crash().await;
+    assert_eq!(other.take("smtp", rate).await, Ok(()), "its own");
+    assert!(other.take("smtp", rate).await.is_err());
 }

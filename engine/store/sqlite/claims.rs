@@ -23,13 +23,15 @@ const PLACES: &str = "WITH RECURSIVE place(at) AS (
       ORDER BY priority, lane LIMIT 1))
    FROM place WHERE at IS NOT NULL)";
 
-/// Class by class, in each the lane whose turn it is first; `?5` is the turn.
+/// Class by class, in each the lane whose turn it is first; `?5` is the turn. Without the limit
+/// (all places there are) SQLite would leave out the order.
 static MESSAGES: LazyLock<Arc<str>> = LazyLock::new(|| {
     let sql = format!(
         "UPDATE message SET status = 1, fence = ?1, lease_until = ?2, tries = tries + 1 WHERE id IN
            ({PLACES}
             SELECT m.id FROM
-              (SELECT at FROM place WHERE at IS NOT NULL ORDER BY at / 16, (at % 16 + 16 - ?5) % 16)
+              (SELECT at FROM place WHERE at IS NOT NULL
+               ORDER BY at / 16, (at % 16 + 16 - ?5) % 16 LIMIT 64)
                 AS p
               CROSS JOIN message AS m INDEXED BY message_due
             WHERE m.status = 0 AND m.priority = p.at / 16 AND m.lane = p.at % 16

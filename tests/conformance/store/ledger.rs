@@ -109,7 +109,7 @@ pub async fn a_message_spends_once_and_gives_back_what_it_did_not_use(scene: Sce
     let due = claimed(&scene).await;
     assert_eq!(depart(&scene, &due, spend(SOME)).await, Departed::Left);
     let retry = settlement(due.message.id, due.fence, MessageStatus::Pending);
-    assert!(scene.settle(retry).await.is_some());
+    assert!(scene.settle(scene.tried(&due.message, retry)).await.is_some());
     let again = scene.claim_message().await;
     let unbound = Spend { binding: false, ..spend(SOME) };
     assert_eq!(depart(&scene, &again, unbound).await, Departed::Left);
@@ -117,7 +117,8 @@ pub async fn a_message_spends_once_and_gives_back_what_it_did_not_use(scene: Sce
 
     let waits = claimed(&scene).await;
     put_off(&scene, &waits, scene.after(600), "budget.hour", None).await;
-    end(&scene, &again, MessageStatus::Failed).await;
+    let failed = settlement(due.message.id, again.fence, MessageStatus::Failed);
+    assert!(scene.settle(scene.tried(&again.message, failed)).await.is_some());
     assert_eq!(spending(&scene, due.message.id).await.at, []);
     assert_eq!(scene.claim_message().await.message.id, waits.message.id, "there is room again");
 }
@@ -188,7 +189,8 @@ pub async fn the_same_departs_once_in_its_window(scene: Scene) {
     let second = claimed(&scene).await;
     assert_eq!(try_once(&second).await, Departed::Duplicate);
     assert_eq!(scene.status(second.message.id).await, MessageStatus::Leased);
-    end(&scene, &first, MessageStatus::Failed).await;
+    let failed = settlement(first.message.id, first.fence, MessageStatus::Failed);
+    assert!(scene.settle(scene.tried(&first.message, failed)).await.is_some());
     assert_eq!(try_once(&second).await, Departed::Left, "the first was not sent after all");
     scene.clock.set(scene.after(600));
     let third = claimed(&scene).await;
@@ -236,7 +238,7 @@ pub async fn nobody_joins_a_leader_that_is_on_its_way(scene: Scene) {
         due_at: Some(scene.after(600)),
         ..settlement(first.id, leader.fence, MessageStatus::Pending)
     };
-    assert!(scene.settle(retry).await.is_some());
+    assert!(scene.settle(scene.tried(&leader.message, retry)).await.is_some());
     let later = claimed(&scene).await;
     put_off(&scene, &later, scene.after(60), "quiet_hours.batched", Some("k")).await;
     let told = scene.store.gathered(late.message.id).await.unwrap();

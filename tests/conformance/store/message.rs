@@ -62,7 +62,7 @@ async fn tried(scene: &Scene, status: MessageStatus) -> MessageId {
     assert!(scene.depart(message.id, due.fence).await);
     let code = Some("attempts.exhausted".to_owned());
     let done = Settlement { code, ..settlement(message.id, due.fence, status) };
-    assert!(scene.settle(done).await.is_some());
+    assert!(scene.settle(scene.tried(&due.message, done)).await.is_some());
     message.id
 }
 

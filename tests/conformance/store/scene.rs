@@ -243,6 +243,14 @@ impl Scene {
         self.store.depart(vec![departure]).await.expect("departs")[0]
     }
 
+    /// The same, with the attempt that a claimed message has departed for.
+    pub fn tried(&self, claimed: &Message, settlement: Settlement) -> Settlement {
+        let number = claimed.attempt + 1;
+        let attempt = self.attempt(claimed, AttemptOutcome::Retry);
+        let provider = "smtp".into();
+        Settlement { attempt: Some(Attempt { number, provider, ..attempt }), ..settlement }
+    }
+
     pub async fn settle(&self, settlement: Settlement) -> Option<Vec<Frame>> {
         let mut settled = self.store.settle(vec![settlement]).await.expect("settles");
         assert_eq!(settled.len(), 1);

@@ -63,7 +63,7 @@ pub async fn what_is_leaving_when_stopped_is_not_tried_again(scene: Scene) {
 
     let mut again = settlement(message.id, due.fence, MessageStatus::Pending);
     again.due_at = Some(scene.after(60));
-    scene.settle(again).await.expect("the lease held");
+    scene.settle(scene.tried(&due.message, again)).await.expect("the lease held");
     assert_eq!(scene.status(message.id).await, MessageStatus::Cancelled);
 }
 
