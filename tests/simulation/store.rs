@@ -250,6 +250,10 @@ impl Messages for Troubled {
 #[async_trait]
 impl Stops for Troubled {
     async fn stop(&self, stop: Stop) -> Result<Stopped> {
-        noted!(self, stop, self.inner.stop(stop), |stopped| self.log.stopped(&stopped.messages))
+        noted!(self, stop, self.inner.stop(stop), |stopped| {
+            // What was leaving may arrive; it does not leave again.
+            self.log.stopped(&stopped.messages);
+            self.log.stopped(&stopped.leaving)
+        })
     }
 }
