@@ -43,7 +43,6 @@ const LEASES: &str =
     "SELECT (SELECT count(*) FROM message WHERE status IN (1, 2) OR fence IS NOT NULL)
       + (SELECT count(*) FROM run WHERE status = 1 OR fence IS NOT NULL)
       + (SELECT count(*) FROM event WHERE fence IS NOT NULL)";
-const SENDING: &str = "SELECT count(*) FROM message WHERE status = 2";
 const EVENTS: &str = "SELECT ikey, id,
       (SELECT count(*) FROM run WHERE run.event = event.id),
       (SELECT count(*) FROM message WHERE message.event = event.id) FROM event";
@@ -85,11 +84,6 @@ impl Journal {
     /// Everything that a worker has.
     pub async fn leases(&self) -> usize {
         self.count(LEASES).await
-    }
-
-    /// With a provider, or so it was when its worker ended.
-    pub async fn sending(&self) -> usize {
-        self.count(SENDING).await
     }
 
     pub async fn events(&self) -> Vec<Kept> {
