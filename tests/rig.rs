@@ -58,5 +58,10 @@ scenes! {
 }
 
 fn at_length() -> bool {
-    std::env::var("NUNCIO_RIG").is_ok_and(|form| form == "long")
+    asked("NUNCIO_RIG").is_some_and(|form| form == "long")
+}
+
+#[expect(clippy::disallowed_methods, reason = "what whoever runs the tests asks of them")]
+fn asked(name: &str) -> Option<String> {
+    std::env::var(name).ok()
 }

@@ -115,6 +115,8 @@ fn story(seed: u64, told: bool) -> (World, Vec<String>) {
     (world, broken)
 }
 
+/// A number of the environment.
+#[expect(clippy::disallowed_methods, reason = "what whoever runs the tests asks of them")]
 fn number(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;
     Some(text.parse().unwrap_or_else(|_| panic!("{name} is a number")))

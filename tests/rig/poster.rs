@@ -118,7 +118,7 @@ impl Shared {
             one.forget();
             let number = self.number();
             self.clone().until_accepted(number).await;
-            if number % REPEATED == 0 {
+            if number.is_multiple_of(REPEATED) {
                 self.clone().until_accepted(number).await;
             }
             self.settled.send_modify(|count| *count += 1);

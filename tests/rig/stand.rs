@@ -232,7 +232,7 @@ fn environment(ground: &Ground) -> Vec<(String, String)> {
 
 /// `NUNCIO_RIG_SEED`, or one of the moment.
 pub fn seed() -> u64 {
-    let given = std::env::var("NUNCIO_RIG_SEED").ok();
+    let given = super::asked("NUNCIO_RIG_SEED");
     let given = given.map(|seed| seed.parse().expect("a number"));
     let clock = nuncio::clock::Clock::system();
     given.unwrap_or_else(|| clock.random_between(0, 1 << 30).unsigned_abs())
