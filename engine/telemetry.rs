@@ -14,8 +14,9 @@ use tracing_subscriber::EnvFilter;
 
 pub use event::{
     BreakerChanged, BreakerStands, ConnectionClosed, ConnectionOpened, EventsAccepted,
-    EventsRefused, EventsSetAside, HandlerPanicked, MessageAttempted, MessageDecided, RedisChanged,
-    RedisFailed, RequestAnswered, SourceDrained, SourceFound, SourceLost, StoreFailed,
+    EventsRefused, EventsSetAside, FramesFetched, HandlerPanicked, MessageAttempted,
+    MessageDecided, RedisChanged, RedisFailed, RequestAnswered, SourceDrained, SourceFound,
+    SourceLost, StoreFailed,
 };
 
 use crate::clock::Clock;
