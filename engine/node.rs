@@ -6,6 +6,7 @@
 
 mod channels;
 mod faked;
+mod neighbours;
 mod reload;
 mod seal;
 mod view;
@@ -35,9 +36,9 @@ use crate::job::{Jobs, Settings};
 use crate::pipeline::{Pipeline, Rules};
 use crate::relay::{self, Hub, Relay};
 use crate::seal::SealError;
-use crate::store::sqlite::SqliteStore;
-use crate::store::{Recovered, Store, StoreError};
+use crate::store::{Installation, Recovered, Store, StoreError};
 use crate::telemetry::Metrics;
+use neighbours::Neighbours;
 use view::{Captured, View};
 
 pub use channels::known as known_channels;
@@ -68,10 +69,11 @@ pub struct Setup {
 pub struct Node {
     address: SocketAddr,
     pipeline: Arc<Pipeline>,
-    store: SqliteStore,
+    store: Arc<dyn Installation>,
     view: Arc<View>,
     hub: Arc<Hub>,
     jobs: Jobs,
+    neighbours: Neighbours,
     serving: JoinHandle<std::io::Result<()>>,
     stop: CancellationToken,
     recovered: Recovered,
@@ -82,8 +84,6 @@ pub struct Node {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    #[error("store.url `{0}` is none that this build opens: write it as `sqlite:PATH`")]
-    StoreUrl(String),
     #[error("the store cannot be opened")]
     Store(#[from] StoreError),
     #[error(transparent)]
@@ -114,11 +114,8 @@ impl Node {
         let Setup { config, environment, cache, compiler, listener, dev } = setup;
         let clock = Clock::system();
         let address = listener.local_addr().map_err(StartError::Listen)?;
-        if !config.store.url.starts_with("sqlite:") {
-            return Err(StartError::StoreUrl(config.store.url));
-        }
         let store = seal::store(&config, &environment, &clock).await?;
-        let shared: Arc<dyn Store> = Arc::new(store.clone());
+        let shared: Arc<dyn Store> = store.clone();
 
         let Outlets { dispatch, egress, view, capture } =
             outlets(&config, &environment, (&cache, compiler), &clock, dev).await?;
@@ -141,11 +138,14 @@ impl Node {
         let pipeline = Arc::new(pipeline.fetching(Arc::new(egress)));
         pipeline.use_catalog(catalog).await?;
         view.follow(&pipeline, store.has_key());
-        let recovered = pipeline.recover(true).await?;
+        // What is leased may be another node's, which is alive: then only what is past its time.
+        let recovered = pipeline.recover(!store.is_shared()).await?;
         let settings =
             Settings { workers: config.engine.workers, lease: config.engine.lease.0, grace: GRACE };
         let node: uuid::Uuid = clock.id();
         let jobs = Jobs::start(&format!("node-{}", node.simple()), &pipeline, settings);
+
+        let neighbours = Neighbours::meet(&store, pipeline.wake(), &clock);
 
         let metrics = Metrics::install()?;
         let relay = Relay {
@@ -176,15 +176,27 @@ impl Node {
         let stop = CancellationToken::new();
         let serving = serve(listener, router, metrics, clock, stop.clone());
         view.ready();
-        Ok(Self { address, pipeline, store, view, hub, jobs, serving, stop, recovered, problems })
+        Ok(Self {
+            address,
+            pipeline,
+            store,
+            view,
+            hub,
+            jobs,
+            neighbours,
+            serving,
+            stop,
+            recovered,
+            problems,
+        })
     }
 
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    pub fn store(&self) -> &SqliteStore {
-        &self.store
+    pub fn store(&self) -> &dyn Installation {
+        &*self.store
     }
 
     pub fn view(&self) -> &View {
@@ -203,7 +215,7 @@ impl Node {
 
     /// Unfinished runs that go on with a version that new runs do not begin with.
     pub async fn runs_on_older_versions(&self) -> Result<u64, StoreError> {
-        reload::older_runs(&self.store, &self.pipeline.catalog()).await
+        reload::older_runs(&*self.store, &self.pipeline.catalog()).await
     }
 
     /// Reads the files again. A set with an error is refused whole, and the old one stays.
@@ -218,6 +230,7 @@ impl Node {
         self.stop.cancel();
         self.hub.close(SPREAD).await;
         self.jobs.stop().await;
+        drop(self.neighbours);
         let serving = self.serving;
         if tokio::time::timeout(GRACE, serving).await.is_err() {
             tracing::warn!("requests were still going on at the end of the grace");

@@ -2,7 +2,8 @@ use clap::Args;
 
 use super::{Done, Failure, block_on};
 use crate::clock::Clock;
-use crate::store::sqlite::SqliteStore;
+use crate::seal::Sealer;
+use crate::store;
 
 /// Brings the store's tables up to date.
 #[derive(Debug, Args)]
@@ -16,10 +17,11 @@ impl Migrate {
     pub fn run(self) -> Done {
         let config = self.config.load()?.config;
         block_on(Some(1), async {
-            let store = SqliteStore::open(&config.store.url, Clock::system()).await;
+            let clock = Clock::system();
+            let store = store::open(&config.store.url, clock.clone(), Sealer::none(clock)).await;
             let store = store.map_err(|error| Failure::Service(in_full(&error)))?;
             store.close().await;
-            eprintln!("{} is up to date", config.store.url);
+            eprintln!("the store is up to date");
             Ok(())
         })?
     }
