@@ -9,6 +9,7 @@ mod faked;
 mod neighbours;
 mod reload;
 mod seal;
+mod several;
 mod view;
 
 use std::net::SocketAddr;
@@ -34,11 +35,13 @@ use crate::dispatch::Dispatch;
 use crate::egress::{self, Egress};
 use crate::job::{Jobs, Settings};
 use crate::pipeline::{Pipeline, Rules};
-use crate::relay::{self, Hub, Relay};
+use crate::relay::{self, Relay};
 use crate::seal::SealError;
+use crate::shared::BadUrl;
 use crate::store::{Installation, Recovered, Store, StoreError};
 use crate::telemetry::Metrics;
 use neighbours::Neighbours;
+use several::Followed;
 use view::{Captured, View};
 
 pub use channels::known as known_channels;
@@ -71,7 +74,7 @@ pub struct Node {
     pipeline: Arc<Pipeline>,
     store: Arc<dyn Installation>,
     view: Arc<View>,
-    hub: Arc<Hub>,
+    hub: Followed,
     jobs: Jobs,
     neighbours: Neighbours,
     serving: JoinHandle<std::io::Result<()>>,
@@ -92,6 +95,8 @@ pub enum StartError {
     Provider(ProviderError),
     #[error("{key} cannot be read")]
     Secret { key: String, source: SecretError },
+    #[error(transparent)]
+    Redis(#[from] BadUrl),
     #[error(transparent)]
     Seal(#[from] SealError),
     #[error(transparent)]
@@ -115,21 +120,22 @@ impl Node {
         let clock = Clock::system();
         let address = listener.local_addr().map_err(StartError::Listen)?;
         let store = seal::store(&config, &environment, &clock).await?;
-        let shared: Arc<dyn Store> = store.clone();
+        let remembered: Arc<dyn Store> = store.clone();
+        let shared = several::shared(&config, &environment, &clock)?;
 
         let Outlets { dispatch, egress, view, capture } =
             outlets(&config, &environment, (&cache, compiler), &clock, dev).await?;
 
         let (catalog, problems) = catalog(&config, &view, store.has_key(), dev)?;
-        let keys = Arc::new(KeyRing::new(shared.clone(), clock.clone()));
-        let material = key_material(&config, &environment)?;
-        let tokens = Arc::new(Verifier::new(&config.auth, material, clock.clone())?);
-        let hub = Arc::new(Hub::new(&config.relay, clock.clone()));
+        let keys = Arc::new(KeyRing::new(remembered.clone(), clock.clone()));
+        let tokens = verifier(&config, &environment, &clock)?;
+        let followed = several::hub(&config, &remembered, &shared, &clock);
+        let hub = followed.hub.clone();
         let rules = Rules::of(&config);
         let gates = rules.gates.clone();
         let pipeline = Pipeline::new(
             clock.clone(),
-            shared.clone(),
+            remembered.clone(),
             catalog.clone(),
             dispatch,
             hub.clone(),
@@ -140,17 +146,15 @@ impl Node {
         view.follow(&pipeline, store.has_key());
         // What is leased may be another node's, which is alive: then only what is past its time.
         let recovered = pipeline.recover(!store.is_shared()).await?;
-        let settings =
-            Settings { workers: config.engine.workers, lease: config.engine.lease.0, grace: GRACE };
         let node: uuid::Uuid = clock.id();
-        let jobs = Jobs::start(&format!("node-{}", node.simple()), &pipeline, settings);
+        let jobs = Jobs::start(&format!("node-{}", node.simple()), &pipeline, settings(&config));
 
         let neighbours = Neighbours::meet(&store, pipeline.wake(), &clock);
 
         let metrics = Metrics::install()?;
         let relay = Relay {
             hub: hub.clone(),
-            store: shared.clone(),
+            store: remembered.clone(),
             tokens: tokens.clone(),
             clock: clock.clone(),
             limits: config.relay.clone(),
@@ -159,7 +163,8 @@ impl Node {
             catalog: in_force(&pipeline),
         };
         let parts = api::Parts {
-            store: shared,
+            store: remembered,
+            shared,
             pipeline: pipeline.clone(),
             publish: hub.clone(),
             clock: clock.clone(),
@@ -176,6 +181,7 @@ impl Node {
         let stop = CancellationToken::new();
         let serving = serve(listener, router, metrics, clock, stop.clone());
         view.ready();
+        let hub = followed;
         Ok(Self {
             address,
             pipeline,
@@ -322,6 +328,19 @@ fn policy(config: &Config) -> Result<egress::Policy, StartError> {
             .map_err(|error| StartError::Egress(error.to_string()))?,
     };
     Ok(egress::Policy { allow_private, proxy: config.egress.proxy.clone(), ca })
+}
+
+fn settings(config: &Config) -> Settings {
+    Settings { workers: config.engine.workers, lease: config.engine.lease.0, grace: GRACE }
+}
+
+fn verifier(
+    config: &Config,
+    environment: &Environment,
+    clock: &Clock,
+) -> Result<Arc<Verifier>, StartError> {
+    let material = key_material(config, environment)?;
+    Ok(Arc::new(Verifier::new(&config.auth, material, clock.clone())?))
 }
 
 fn key_material(config: &Config, environment: &Environment) -> Result<KeyMaterial, StartError> {

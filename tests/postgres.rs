@@ -1,6 +1,7 @@
 //! What holds among nodes that share a PostgreSQL database; what each of them does is in the
 //! conformance suite.
 
+mod job;
 mod people;
 mod queue;
 mod server;

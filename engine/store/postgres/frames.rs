@@ -41,6 +41,18 @@ impl Frames for PostgresStore {
         Ok(head.unwrap_or_default().unsigned_abs())
     }
 
+    async fn stream_heads(&self, streams: &[Stream]) -> Result<Vec<u64>> {
+        let names: Vec<String> = streams.iter().map(Stream::name).collect();
+        let heads: Vec<i64> = sqlx::query_scalar(
+            "SELECT coalesce(head, 0) FROM unnest($1::text[]) WITH ORDINALITY AS asked (name, place)
+               LEFT JOIN stream USING (name) ORDER BY place",
+        )
+        .bind(names)
+        .fetch_all(&self.readers)
+        .await?;
+        Ok(heads.into_iter().map(i64::unsigned_abs).collect())
+    }
+
     async fn stream_replay(&self, stream: &Stream, seq: u64, limit: usize) -> Result<Replay> {
         if let Stream::User(user) = stream {
             return self.replay(user, seq, limit).await;
