@@ -49,6 +49,7 @@ impl Notices {
                         *held = Some(listener);
                         return everything();
                     }
+                    Err(sqlx::Error::PoolClosed) => break,
                     Err(error) => {
                         tracing::debug!(%error, "the other nodes cannot be heard");
                         tokio::time::sleep(PAUSE).await;
@@ -66,10 +67,15 @@ impl Notices {
                 Ok(None) | Err(_) => *held = None,
             }
         }
+        drop(held);
+        std::future::pending().await
     }
 
     pub async fn close(&self) {
-        self.pool.close().await;
+        // Whoever listens hears of it and lets go.
+        let closed = self.pool.close();
+        drop(self.listener.lock().await.take());
+        closed.await;
     }
 
     async fn listen(&self) -> sqlx::Result<PgListener> {
