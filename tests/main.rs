@@ -21,6 +21,7 @@ mod plugins;
 mod postgres;
 mod reference;
 mod relay;
+mod rig;
 mod sensitive;
 mod server;
 mod services;

@@ -60,13 +60,34 @@ async fn commit(mut tick: Tick<Sqlite>, connection: &mut SqliteConnection, strea
     }
 }
 
+/// The transaction is ours, not the driver's: on a full disk SQLite rolls back by itself, and a
+/// driver that counts its own transactions would never begin another.
 async fn transact(
     tick: &mut Tick<Sqlite>,
     connection: &mut SqliteConnection,
     streams: &mut Streams,
 ) -> sqlx::Result<Written<SqliteRow>> {
-    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
-    let connection = &mut *transaction;
+    let begun = sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await;
+    let written = match begun {
+        Ok(_) => write_rows(tick, connection, streams).await,
+        Err(error) => Err(error),
+    };
+    let committed = match written {
+        Ok(written) => sqlx::query("COMMIT").execute(&mut *connection).await.map(|_| written),
+        Err(error) => Err(error),
+    };
+    if committed.is_err() {
+        // Where nothing is left to roll back, it says so.
+        let _ = sqlx::query("ROLLBACK").execute(connection).await;
+    }
+    committed
+}
+
+async fn write_rows(
+    tick: &mut Tick<Sqlite>,
+    connection: &mut SqliteConnection,
+    streams: &mut Streams,
+) -> sqlx::Result<Written<SqliteRow>> {
     for other in &mut tick.other {
         (other.run)(connection).await?;
     }
@@ -83,7 +104,6 @@ async fn transact(
     for claiming in &tick.claim {
         claim.push(claims::claim(connection, &claiming.call).await?);
     }
-    transaction.commit().await?;
     Ok(Written { accept, depart, settle, planned, advanced, claim })
 }
 
