@@ -24,8 +24,11 @@ impl Lane {
     }
 
     /// The lane of a stored number; one that is none is the first.
-    pub fn numbered(number: u8) -> Self {
-        if number < Self::COUNT { Self(number) } else { Self(0) }
+    pub fn numbered(number: u32) -> Self {
+        match u8::try_from(number) {
+            Ok(number) if number < Self::COUNT => Self(number),
+            _ => Self(0),
+        }
     }
 
     pub fn number(self) -> u8 {

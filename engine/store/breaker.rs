@@ -1,7 +1,8 @@
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use super::Result;
+use super::columns::Columns;
+use super::{Result, StoreError};
 use crate::model::ProviderName;
 
 /// A provider, or one host behind it, that failed too often: nobody asks it before `until`, and
@@ -42,6 +43,25 @@ pub trait Breakers {
     ) -> Result<bool>;
 
     async fn close_breaker(&self, provider: &ProviderName, host: &str) -> Result<()>;
+}
+
+/// A row of provider, host, code, since, until, `probe_until` and openings.
+pub(super) fn read(row: &impl Columns) -> Result<Breaker> {
+    let provider = row.text(0)?;
+    let unreadable =
+        |why: String| StoreError::Unreadable { noun: "breaker", id: provider.to_owned(), why };
+    let time = |millis: i64| {
+        Timestamp::from_millisecond(millis).map_err(|error| unreadable(error.to_string()))
+    };
+    Ok(Breaker {
+        provider: provider.into(),
+        host: row.text(1)?.to_owned(),
+        code: row.text(2)?.to_owned(),
+        since: time(row.number(3)?)?,
+        until: time(row.number(4)?)?,
+        probe_until: row.maybe_number(5)?.map(time).transpose()?,
+        openings: u32::try_from(row.number(6)?).unwrap_or(u32::MAX),
+    })
 }
 
 impl Breaker {

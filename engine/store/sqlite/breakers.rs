@@ -1,12 +1,11 @@
 use async_trait::async_trait;
 use jiff::Timestamp;
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
 
 use super::SqliteStore;
-use super::decode::millis;
+use super::decode::{self, millis};
 use crate::model::ProviderName;
-use crate::store::{Breaker, Breakers, Result, StoreError};
+use crate::store::breaker::read;
+use crate::store::{Breaker, Breakers, Result};
 
 #[async_trait]
 impl Breakers for SqliteStore {
@@ -15,7 +14,7 @@ impl Breakers for SqliteStore {
             "SELECT provider, host, code, since, until, probe_until, openings FROM breaker
              ORDER BY provider, host",
         );
-        rows.fetch_all(&self.readers).await?.iter().map(read).collect()
+        decode::all(&rows.fetch_all(&self.readers).await?, read)
     }
 
     async fn open_breaker(&self, breaker: &Breaker) -> Result<()> {
@@ -89,21 +88,4 @@ impl Breakers for SqliteStore {
             })
             .await
     }
-}
-
-fn read(row: &SqliteRow) -> Result<Breaker> {
-    let provider: String = row.try_get(0)?;
-    let unreadable =
-        |why: String| StoreError::Unreadable { noun: "breaker", id: provider.clone(), why };
-    let time =
-        |millis| Timestamp::from_millisecond(millis).map_err(|error| unreadable(error.to_string()));
-    Ok(Breaker {
-        host: row.try_get(1)?,
-        code: row.try_get(2)?,
-        since: time(row.try_get(3)?)?,
-        until: time(row.try_get(4)?)?,
-        probe_until: row.try_get::<Option<i64>, _>(5)?.map(time).transpose()?,
-        openings: row.try_get(6)?,
-        provider: provider.into(),
-    })
 }

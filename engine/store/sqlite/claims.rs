@@ -2,12 +2,13 @@
 
 use std::sync::{Arc, LazyLock};
 
+use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
 use super::decode::{self, millis};
-use super::queue::{ClaimCall, ClaimedRows};
 use crate::model::Lane;
 use crate::store::QueueName;
+use crate::store::writer::ClaimCall;
 
 /// The places (class and lane, as one number) in which anything waits, one look along the index
 /// each: nearly always a handful, however many rows there are.
@@ -58,7 +59,7 @@ pub(super) static NEXT_MESSAGE: LazyLock<Arc<str>> = LazyLock::new(|| {
 pub(super) async fn claim(
     connection: &mut SqliteConnection,
     call: &ClaimCall,
-) -> sqlx::Result<ClaimedRows> {
+) -> sqlx::Result<Vec<SqliteRow>> {
     let sql: Arc<str> = match call.queue {
         QueueName::Events => format!(
             "UPDATE event SET fence = ?1, lease_until = ?2, tries = tries + 1 WHERE id IN

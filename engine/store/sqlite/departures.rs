@@ -3,9 +3,10 @@
 use sqlx::SqliteConnection;
 
 use super::decode::{millis, shared};
-use super::queue::{Round, ids, rounds};
+use super::queue::ids;
 use super::rows::Bulk;
 use super::{ledger, plan};
+use crate::store::rounds::{Round, rounds};
 use crate::store::{Departed, Departure, Failover};
 
 const DEPART: Bulk = Bulk {
