@@ -21,6 +21,7 @@ mod fetch;
 mod inbox;
 mod stops;
 mod reach;
+mod report;
 mod run;
 mod past;
 mod wake;
@@ -55,6 +56,7 @@ use fetch::Fetcher;
 use past::Ground;
 
 pub use calendar::Foreseen;
+pub use report::{Answered, CallbackFailed, Callbacks, Reporter, Reporters};
 pub use wake::Wake;
 
 /// A permit not used by then goes back to the gates (docs/reference/gates.md).
@@ -87,6 +89,7 @@ pub struct Pipeline {
     wake: Arc<Wake>,
     rules: Rules,
     fetcher: Fetcher,
+    reporters: Reporters,
     /// A run was made to wait, since the start.
     waits: AtomicBool,
 }
@@ -196,6 +199,7 @@ impl Pipeline {
             wake: Arc::default(),
             rules,
             fetcher: Fetcher::default(),
+            reporters: Reporters::new(),
             waits: AtomicBool::new(false),
         }
     }
@@ -370,8 +374,9 @@ impl Pipeline {
         }
         let schedule = step.and_then(|step| step.retry.as_deref()).unwrap_or(&self.rules.retry);
         self.learn(&rendered, &dispatched).await;
+        let expected = self.expected(&rendered, &dispatched);
         let ended = Ended::dispatched(&rendered, dispatched, schedule, &self.clock);
-        Ok(Some(ended.or_next_device(&rendered)))
+        Ok(Some(Ended { expected, ..ended.or_next_device(&rendered) }))
     }
 
     /// Whether the message may be handed over. What the store refuses, though the caller still

@@ -13,6 +13,7 @@
 pub mod memory;
 pub mod sqlite;
 
+mod audit;
 mod calendar;
 mod device;
 mod collection;
@@ -21,13 +22,16 @@ mod frame;
 mod inbox;
 mod key;
 mod ledger;
+mod letter;
 mod message;
 mod queue;
+mod report;
 mod stop;
 mod room;
 mod user;
 mod wait;
 
+pub use audit::{AuditQuery, Audits};
 pub use calendar::{Calendar, CalendarQuery, Due, Planned};
 pub use collection::{Collections, MOST_COLLECTED, MOST_ITEM_BYTES};
 pub use device::{DeviceChange, Devices, MOST_DEVICES, Registered};
@@ -38,11 +42,13 @@ pub use frame::Frames;
 pub use inbox::{Inbox, InboxOrder, InboxPage, InboxQuery, Replay};
 pub use key::{ApiKey, Keys};
 pub use ledger::{Asking, Gathered, Ledger, Once, Spend, Spending};
+pub use letter::{Letters, MOST_LETTERS, Redrive};
 pub use message::{MessageQuery, MessageRecord, Messages};
 pub use queue::{
     Claim, Departed, Departure, DueEvent, DueMessage, DueRun, Held, Plan, Progress, Queue,
     QueueName, Recovered, RetryUnknown, Settlement, Unplanned, Unsent,
 };
+pub use report::{Reported, Reports};
 pub use room::Rooms;
 pub use stop::{Stop, Stopped, Stops};
 pub use user::{Erased, Topics, Users};
@@ -59,6 +65,9 @@ pub trait Store:
     + Stops
     + Calendar
     + Messages
+    + Letters
+    + Reports
+    + Audits
     + Inbox
     + Users
     + Topics
@@ -81,6 +90,9 @@ impl<T> Store for T where
         + Calendar
         + Collections
         + Messages
+        + Letters
+        + Reports
+        + Audits
         + Inbox
         + Users
         + Topics

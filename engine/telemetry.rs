@@ -14,7 +14,7 @@ use tracing_subscriber::EnvFilter;
 
 pub use event::{
     ConnectionClosed, ConnectionOpened, EventsAccepted, EventsRefused, HandlerPanicked,
-    MessageAttempted, MessageDecided, RequestAnswered, StoreFailed,
+    MessageAttempted, MessageDecided, MessageReported, RequestAnswered, StoreFailed,
 };
 
 use crate::clock::Clock;
