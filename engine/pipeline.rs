@@ -5,6 +5,7 @@
 //! expand    plan, a page of recipients at a time      ─▶ one write ─▶ publish
 //! advance   plan, from where the run stopped          ─▶ one write ─▶ publish
 //! deliver   gate ─▶ render ─▶ depart ─▶ dispatch ─▶ receipt ─▶ one write ─▶ publish
+//! callback  plugin ─▶ what follows from it ─▶ one write
 //! ```
 //!
 //! The stages know neither each other nor the store. This page loads the facts they ask for,
