@@ -7,6 +7,7 @@ mod loader;
 mod encryption;
 mod limits;
 mod provider;
+mod redis;
 mod tenant;
 mod secret;
 mod document;
@@ -27,6 +28,7 @@ pub use error::{ConfigError, Origin};
 pub use limits::{Relay, Server};
 pub use loader::{Flag, Loaded, load};
 pub use provider::{OnUnknown, Provider, Rate};
+pub use redis::Redis;
 pub use secret::{Secret, SecretError};
 pub use setting::Setting;
 pub use tenant::{QuietHours, Tenant, TenantPreferences};
@@ -40,6 +42,7 @@ use crate::model::{Category, ChannelName, Limits, ProviderName, Row};
 pub struct Config {
     pub server: Server,
     pub store: Store,
+    pub redis: Redis,
     pub auth: Auth,
     pub engine: Engine,
     pub channels: BTreeMap<ChannelName, Channel>,

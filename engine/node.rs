@@ -8,6 +8,7 @@ mod channels;
 mod faked;
 mod reload;
 mod seal;
+mod several;
 mod view;
 
 use std::net::SocketAddr;
@@ -33,11 +34,13 @@ use crate::dispatch::Dispatch;
 use crate::egress::{self, Egress};
 use crate::job::{Jobs, Settings};
 use crate::pipeline::{Pipeline, Reporters, Rules};
-use crate::relay::{self, Hub, Relay};
+use crate::relay::{self, Relay};
 use crate::seal::SealError;
+use crate::shared::BadUrl;
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Recovered, Store, StoreError};
 use crate::telemetry::Metrics;
+use several::Followed;
 use view::{Captured, View};
 
 pub use channels::known as known_channels;
@@ -70,7 +73,7 @@ pub struct Node {
     pipeline: Arc<Pipeline>,
     store: SqliteStore,
     view: Arc<View>,
-    hub: Arc<Hub>,
+    hub: Followed,
     jobs: Jobs,
     serving: JoinHandle<std::io::Result<()>>,
     stop: CancellationToken,
@@ -92,6 +95,8 @@ pub enum StartError {
     Provider(ProviderError),
     #[error("{key} cannot be read")]
     Secret { key: String, source: SecretError },
+    #[error(transparent)]
+    Redis(#[from] BadUrl),
     #[error(transparent)]
     Seal(#[from] SealError),
     #[error(transparent)]
@@ -118,21 +123,22 @@ impl Node {
             return Err(StartError::StoreUrl(config.store.url));
         }
         let store = seal::store(&config, &environment, &clock).await?;
-        let shared: Arc<dyn Store> = Arc::new(store.clone());
+        let remembered: Arc<dyn Store> = Arc::new(store.clone());
+        let shared = several::shared(&config, &environment, &clock)?;
 
         let Outlets { dispatch, egress, view, capture, reporters } =
             outlets(&config, &environment, (&cache, compiler), &clock, dev).await?;
 
         let (catalog, problems) = catalog(&config, &view, store.has_key(), dev)?;
-        let keys = Arc::new(KeyRing::new(shared.clone(), clock.clone()));
-        let material = key_material(&config, &environment)?;
-        let tokens = Arc::new(Verifier::new(&config.auth, material, clock.clone())?);
-        let hub = Arc::new(Hub::new(&config.relay, clock.clone()));
+        let keys = Arc::new(KeyRing::new(remembered.clone(), clock.clone()));
+        let tokens = verifier(&config, &environment, &clock)?;
+        let followed = several::hub(&config, &remembered, &shared, &clock);
+        let hub = followed.hub.clone();
         let rules = Rules::of(&config);
         let gates = rules.gates.clone();
         let pipeline = Pipeline::new(
             clock.clone(),
-            shared.clone(),
+            remembered.clone(),
             catalog.clone(),
             dispatch,
             hub.clone(),
@@ -142,15 +148,13 @@ impl Node {
         pipeline.use_catalog(catalog).await?;
         view.follow(&pipeline, store.has_key());
         let recovered = pipeline.recover(true).await?;
-        let settings =
-            Settings { workers: config.engine.workers, lease: config.engine.lease.0, grace: GRACE };
         let node: uuid::Uuid = clock.id();
-        let jobs = Jobs::start(&format!("node-{}", node.simple()), &pipeline, settings);
+        let jobs = Jobs::start(&format!("node-{}", node.simple()), &pipeline, settings(&config));
 
         let metrics = Metrics::install()?;
         let relay = Relay {
             hub: hub.clone(),
-            store: shared.clone(),
+            store: remembered.clone(),
             tokens: tokens.clone(),
             clock: clock.clone(),
             limits: config.relay.clone(),
@@ -159,7 +163,8 @@ impl Node {
             catalog: in_force(&pipeline),
         };
         let parts = api::Parts {
-            store: shared,
+            store: remembered,
+            shared,
             pipeline: pipeline.clone(),
             publish: hub.clone(),
             clock: clock.clone(),
@@ -177,6 +182,7 @@ impl Node {
         let stop = CancellationToken::new();
         let serving = serve(listener, router, metrics, clock, stop.clone());
         view.ready();
+        let hub = followed;
         Ok(Self { address, pipeline, store, view, hub, jobs, serving, stop, recovered, problems })
     }
 
@@ -311,6 +317,19 @@ fn policy(config: &Config) -> Result<egress::Policy, StartError> {
             .map_err(|error| StartError::Egress(error.to_string()))?,
     };
     Ok(egress::Policy { allow_private, proxy: config.egress.proxy.clone(), ca })
+}
+
+fn settings(config: &Config) -> Settings {
+    Settings { workers: config.engine.workers, lease: config.engine.lease.0, grace: GRACE }
+}
+
+fn verifier(
+    config: &Config,
+    environment: &Environment,
+    clock: &Clock,
+) -> Result<Arc<Verifier>, StartError> {
+    let material = key_material(config, environment)?;
+    Ok(Arc::new(Verifier::new(&config.auth, material, clock.clone())?))
 }
 
 fn key_material(config: &Config, environment: &Environment) -> Result<KeyMaterial, StartError> {

@@ -14,7 +14,8 @@ use tracing_subscriber::EnvFilter;
 
 pub use event::{
     ConnectionClosed, ConnectionOpened, EventsAccepted, EventsRefused, HandlerPanicked,
-    MessageAttempted, MessageDecided, MessageReported, RequestAnswered, StoreFailed,
+    MessageAttempted, MessageDecided, MessageReported, RedisChanged, RedisFailed, RequestAnswered,
+    StoreFailed,
 };
 
 use crate::clock::Clock;

@@ -111,9 +111,9 @@ fn card(page: &mut String, message: &Value) {
     let shown = |name: &str| escaped(text(name).unwrap_or_default());
     let subject = text("subject").or(text("title")).unwrap_or("(no subject)");
     // A `String` takes whatever is written.
-    let _ = write!(
+    let _ = writeln!(
         page,
-        "<article><header><b>{}</b><span>{} to {} at {}</span></header>\n",
+        "<article><header><b>{}</b><span>{} to {} at {}</span></header>",
         escaped(subject),
         shown("channel"),
         shown("to"),

@@ -31,6 +31,16 @@ pub struct StoreFailed<'a> {
     pub error: &'a (dyn std::error::Error + 'static),
 }
 
+/// Redis is there again, or is not there any more.
+pub struct RedisChanged {
+    pub up: bool,
+}
+
+/// Redis did not do what it was asked to; the node went on without it.
+pub struct RedisFailed<'a> {
+    pub why: &'a str,
+}
+
 /// A client connected to the relay.
 pub struct ConnectionOpened;
 
@@ -103,6 +113,24 @@ impl StoreFailed<'_> {
     pub fn emit(&self) {
         tracing::error!(stage = self.stage, error = self.error, "the store could not answer");
         counter!("nuncio_store_errors_total", "stage" => self.stage).increment(1);
+    }
+}
+
+impl RedisChanged {
+    pub fn emit(&self) {
+        if self.up {
+            tracing::info!("redis is there: rates and the relay's bus are shared");
+        } else {
+            tracing::warn!("redis is not there: this node goes on alone");
+        }
+        gauge!("nuncio_redis_up").set(f64::from(u8::from(self.up)));
+    }
+}
+
+impl RedisFailed<'_> {
+    pub fn emit(&self) {
+        tracing::debug!(why = self.why, "redis did not answer");
+        counter!("nuncio_redis_errors_total").increment(1);
     }
 }
 
