@@ -14,6 +14,7 @@ mod document;
 mod environment;
 mod check;
 mod setting;
+mod sources;
 mod error;
 
 use std::collections::BTreeMap;
@@ -31,6 +32,7 @@ pub use provider::{OnUnknown, Provider, Rate};
 pub use redis::Redis;
 pub use secret::{Secret, SecretError};
 pub use setting::Setting;
+pub use sources::{Outbox, Sources, Stream};
 pub use tenant::{QuietHours, Tenant, TenantPreferences};
 
 pub use crate::model::Span;
@@ -43,6 +45,7 @@ pub struct Config {
     pub server: Server,
     pub store: Store,
     pub redis: Redis,
+    pub sources: Sources,
     pub auth: Auth,
     pub engine: Engine,
     pub channels: BTreeMap<ChannelName, Channel>,

@@ -1,7 +1,7 @@
 //! The composition root: a configuration in, a running node out, and the order in which it stops.
 //!
 //! ```text
-//! store ─▶ channels ─▶ catalog ─▶ relay ─▶ pipeline ─▶ recovery ─▶ jobs ─▶ HTTP
+//! store ─▶ channels ─▶ catalog ─▶ relay ─▶ pipeline ─▶ recovery ─▶ jobs ─▶ sources ─▶ HTTP
 //! ```
 
 mod channels;
@@ -9,6 +9,7 @@ mod faked;
 mod reload;
 mod seal;
 mod several;
+mod sources;
 mod view;
 
 use std::net::SocketAddr;
@@ -37,6 +38,7 @@ use crate::pipeline::{Pipeline, Reporters, Rules};
 use crate::relay::{self, Relay};
 use crate::seal::SealError;
 use crate::shared::BadUrl;
+use crate::source::{self, Sources};
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Recovered, Store, StoreError};
 use crate::telemetry::Metrics;
@@ -46,6 +48,7 @@ use view::{Captured, View};
 pub use channels::known as known_channels;
 pub use faked::{Faked, NoManifest, faked};
 pub use reload::Reloaded;
+pub use sources::outbox_of as outbox;
 
 /// Work still going on at a stop is waited for this long.
 const GRACE: Duration = Duration::from_secs(25);
@@ -74,7 +77,7 @@ pub struct Node {
     store: SqliteStore,
     view: Arc<View>,
     hub: Followed,
-    jobs: Jobs,
+    work: Work,
     serving: JoinHandle<std::io::Result<()>>,
     stop: CancellationToken,
     recovered: Recovered,
@@ -99,6 +102,10 @@ pub enum StartError {
     Redis(#[from] BadUrl),
     #[error(transparent)]
     Seal(#[from] SealError),
+    #[error("sources.outbox.url: {0}")]
+    Outbox(#[from] source::outbox::BadUrl),
+    #[error("redis.url: {0}")]
+    Stream(#[from] source::stream::BadUrl),
     #[error(transparent)]
     Auth(#[from] AuthError),
     #[error("{what} `{}` cannot be read", .path.display())]
@@ -148,10 +155,9 @@ impl Node {
         pipeline.use_catalog(catalog).await?;
         view.follow(&pipeline, store.has_key());
         let recovered = pipeline.recover(true).await?;
-        let node: uuid::Uuid = clock.id();
-        let jobs = Jobs::start(&format!("node-{}", node.simple()), &pipeline, settings(&config));
-
         let metrics = Metrics::install()?;
+        let work = Work::begin(&config, &environment, &pipeline)?;
+
         let relay = Relay {
             hub: hub.clone(),
             store: remembered.clone(),
@@ -183,7 +189,7 @@ impl Node {
         let serving = serve(listener, router, metrics, clock, stop.clone());
         view.ready();
         let hub = followed;
-        Ok(Self { address, pipeline, store, view, hub, jobs, serving, stop, recovered, problems })
+        Ok(Self { address, pipeline, store, view, hub, work, serving, stop, recovered, problems })
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -223,13 +229,34 @@ impl Node {
     pub async fn stop(self) {
         self.view.stopping();
         self.stop.cancel();
+        self.work.sources.stop().await;
         self.hub.close(SPREAD).await;
-        self.jobs.stop().await;
+        self.work.jobs.stop().await;
         let serving = self.serving;
         if tokio::time::timeout(GRACE, serving).await.is_err() {
             tracing::warn!("requests were still going on at the end of the grace");
         }
         self.store.close().await;
+    }
+}
+
+/// What brings work, and what does it.
+struct Work {
+    jobs: Jobs,
+    sources: Sources,
+}
+
+impl Work {
+    fn begin(
+        config: &Config,
+        environment: &Environment,
+        pipeline: &Arc<Pipeline>,
+    ) -> Result<Self, StartError> {
+        let node: uuid::Uuid = pipeline.clock().id();
+        let name = format!("node-{}", node.simple());
+        let sources = sources::configured(config, environment, &name)?;
+        let jobs = Jobs::start(&name, pipeline, settings(config));
+        Ok(Self { jobs, sources: sources.start(pipeline, config) })
     }
 }
 

@@ -13,9 +13,9 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
 
 pub use event::{
-    ConnectionClosed, ConnectionOpened, EventsAccepted, EventsRefused, HandlerPanicked,
-    MessageAttempted, MessageDecided, MessageReported, RedisChanged, RedisFailed, RequestAnswered,
-    StoreFailed,
+    ConnectionClosed, ConnectionOpened, EventsAccepted, EventsRefused, EventsSetAside,
+    HandlerPanicked, MessageAttempted, MessageDecided, MessageReported, RedisChanged, RedisFailed,
+    RequestAnswered, SourceDrained, SourceFound, SourceLost, StoreFailed,
 };
 
 use crate::clock::Clock;

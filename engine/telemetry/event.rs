@@ -71,6 +71,32 @@ pub struct MessageReported<'a> {
     pub outcome: &'static str,
 }
 
+/// Events were taken from a source, accepted or set aside. `lag`: of the first of them.
+pub struct SourceDrained {
+    pub source: &'static str,
+    pub count: u64,
+    pub lag: Duration,
+}
+
+/// A source's event was refused, and is kept with the reason. `id` names it in its source.
+pub struct EventsSetAside<'a> {
+    pub source: &'static str,
+    pub id: &'a dyn std::fmt::Display,
+    pub code: &'static str,
+}
+
+/// A source's server answers.
+pub struct SourceFound {
+    pub source: &'static str,
+}
+
+/// A source cannot be drained. It is tried again; `first`: it could be until now.
+pub struct SourceLost<'a> {
+    pub source: &'static str,
+    pub error: &'a (dyn std::error::Error + 'static),
+    pub first: bool,
+}
+
 impl EventsAccepted {
     pub fn emit(&self) {
         counter!("nuncio_accepted_events_total").increment(self.count);
@@ -171,6 +197,45 @@ impl MessageDecided<'_> {
             "code" => self.code.to_owned(),
         )
         .increment(1);
+    }
+}
+
+impl SourceDrained {
+    pub fn emit(&self) {
+        counter!("nuncio_drained_events_total", "source" => self.source).increment(self.count);
+        gauge!("nuncio_source_lag_seconds", "source" => self.source).set(self.lag.as_secs_f64());
+    }
+}
+
+impl EventsSetAside<'_> {
+    pub fn emit(&self) {
+        tracing::warn!(source = self.source, id = %self.id, code = self.code, "event set aside");
+        counter!(
+            "nuncio_set_aside_events_total",
+            "source" => self.source,
+            "code" => self.code,
+        )
+        .increment(1);
+    }
+}
+
+impl SourceFound {
+    pub fn emit(&self) {
+        tracing::info!(source = self.source, "the source is drained");
+        gauge!("nuncio_source_up", "source" => self.source).set(1);
+    }
+}
+
+impl SourceLost<'_> {
+    pub fn emit(&self) {
+        if self.first {
+            tracing::warn!(
+                source = self.source,
+                error = self.error,
+                "the source cannot be drained: it is tried until it can"
+            );
+        }
+        gauge!("nuncio_source_up", "source" => self.source).set(0);
     }
 }
 
