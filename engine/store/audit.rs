@@ -1,7 +1,8 @@
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use super::Result;
+use super::columns::Columns;
+use super::{Result, StoreError};
 use crate::model::{AuditRecord, Deed};
 
 /// Filters of `GET /v1/audit`; newest first, pages by `before`.
@@ -23,4 +24,21 @@ pub trait Audits {
 
     /// Each with its number, which grows.
     async fn audit(&self, query: &AuditQuery) -> Result<Vec<(i64, AuditRecord)>>;
+}
+
+/// A row of seq, at, who, what, about and detail.
+pub(super) fn read(row: &impl Columns) -> Result<(i64, AuditRecord)> {
+    let number = row.number(0)?;
+    let unreadable =
+        |why: String| StoreError::Unreadable { noun: "audit record", id: number.to_string(), why };
+    let (what, detail) = (row.text(3)?, row.text(5)?);
+    let record = AuditRecord {
+        at: Timestamp::from_millisecond(row.number(1)?)
+            .map_err(|error| unreadable(error.to_string()))?,
+        who: row.text(2)?.into(),
+        what: Deed::of(what).ok_or_else(|| unreadable(format!("`{what}` is no deed")))?,
+        about: row.text(4)?.into(),
+        detail: serde_json::from_str(detail).map_err(|error| unreadable(error.to_string()))?,
+    };
+    Ok((number, record))
 }

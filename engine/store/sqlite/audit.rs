@@ -1,12 +1,11 @@
 use async_trait::async_trait;
-use jiff::Timestamp;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{QueryBuilder, Row};
+use sqlx::QueryBuilder;
 
 use super::SqliteStore;
-use super::decode::millis;
-use crate::model::{AuditRecord, Deed};
-use crate::store::{AuditQuery, Audits, Result, StoreError};
+use super::decode::{self, millis};
+use crate::model::AuditRecord;
+use crate::store::audit::read;
+use crate::store::{AuditQuery, Audits, Result};
 
 #[async_trait]
 impl Audits for SqliteStore {
@@ -51,22 +50,6 @@ impl Audits for SqliteStore {
         }
         sql.push(" ORDER BY seq DESC LIMIT ");
         sql.push_bind(i64::try_from(query.limit).unwrap_or(i64::MAX));
-        sql.build().fetch_all(&self.readers).await?.iter().map(read).collect()
+        decode::all(&sql.build().fetch_all(&self.readers).await?, read)
     }
-}
-
-fn read(row: &SqliteRow) -> Result<(i64, AuditRecord)> {
-    let number: i64 = row.try_get(0)?;
-    let unreadable =
-        |why: String| StoreError::Unreadable { noun: "audit record", id: number.to_string(), why };
-    let (what, detail): (&str, &str) = (row.try_get(3)?, row.try_get(5)?);
-    let record = AuditRecord {
-        at: Timestamp::from_millisecond(row.try_get(1)?)
-            .map_err(|error| unreadable(error.to_string()))?,
-        who: row.try_get(2)?,
-        what: Deed::of(what).ok_or_else(|| unreadable(format!("`{what}` is no deed")))?,
-        about: row.try_get(4)?,
-        detail: serde_json::from_str(detail).map_err(|error| unreadable(error.to_string()))?,
-    };
-    Ok((number, record))
 }
