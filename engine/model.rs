@@ -4,6 +4,7 @@
 //! only where a value crosses an edge (a file, the API, the relay, a plugin).
 
 mod address;
+mod audit;
 mod code;
 mod collection;
 mod decision;
@@ -15,6 +16,7 @@ mod lane;
 mod message;
 mod pattern;
 mod publication;
+mod report;
 mod run;
 mod saying;
 mod span;
@@ -22,6 +24,7 @@ mod user;
 mod wait;
 
 pub use address::{Content, Parcel};
+pub use audit::{AuditRecord, Deed};
 pub use code::{CODES, Code, GATES, Gate, Stage};
 pub use collection::{Collected, Item, Join, Occasion, Pass, Passage, Slide};
 pub use decision::{Decision, Verdict};
@@ -36,6 +39,7 @@ pub use lane::Lane;
 pub use message::{Attempt, AttemptOutcome, Message, MessageStatus, Planned, Priority};
 pub use pattern::Pattern;
 pub use publication::{Once, Publication};
+pub use report::{Expected, Fate, Report};
 pub use run::{Run, RunStatus};
 pub use saying::Saying;
 pub use span::{BadSpan, Span};

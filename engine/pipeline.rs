@@ -5,6 +5,7 @@
 //! expand    plan, a page of recipients at a time      ─▶ one write ─▶ publish
 //! advance   plan, from where the run stopped          ─▶ one write ─▶ publish
 //! deliver   gate ─▶ render ─▶ depart ─▶ dispatch ─▶ receipt ─▶ one write ─▶ publish
+//! callback  plugin ─▶ what follows from it ─▶ one write
 //! ```
 //!
 //! The stages know neither each other nor the store. This page loads the facts they ask for,
@@ -22,6 +23,7 @@ mod fetch;
 mod inbox;
 mod stops;
 mod reach;
+mod report;
 mod rules;
 mod run;
 mod past;
@@ -54,6 +56,7 @@ use fetch::Fetcher;
 use past::Ground;
 
 pub use calendar::Foreseen;
+pub use report::{Answered, CallbackFailed, Callbacks, Reporter, Reporters};
 pub use rules::Rules;
 pub use wake::Wake;
 
@@ -85,6 +88,7 @@ pub struct Pipeline {
     wake: Arc<Wake>,
     rules: Rules,
     fetcher: Fetcher,
+    reporters: Reporters,
     /// A run was made to wait, since the start.
     waits: AtomicBool,
 }
@@ -166,6 +170,7 @@ impl Pipeline {
             wake: Arc::default(),
             rules,
             fetcher: Fetcher::default(),
+            reporters: Reporters::new(),
             waits: AtomicBool::new(false),
         }
     }
@@ -332,8 +337,9 @@ impl Pipeline {
         }
         let schedule = self.rules.schedule(&message.channel, step);
         self.learn(&rendered, &dispatched).await;
+        let expected = self.expected(&rendered, &dispatched);
         let ended = Ended::dispatched(&rendered, dispatched, schedule, &self.clock);
-        Ok(Some(ended.or_next_device(&rendered)))
+        Ok(Some(Ended { expected, ..ended.or_next_device(&rendered) }))
     }
 
     /// The gates, then the template.

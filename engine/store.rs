@@ -14,6 +14,7 @@ pub mod memory;
 pub mod postgres;
 pub mod sqlite;
 
+mod audit;
 mod breaker;
 mod calendar;
 mod columns;
@@ -26,9 +27,11 @@ mod inbox;
 mod installation;
 mod key;
 mod ledger;
+mod letter;
 mod message;
 mod profile;
 mod queue;
+mod report;
 mod rounds;
 mod sealed;
 mod stop;
@@ -38,6 +41,7 @@ mod user;
 mod wait;
 mod writer;
 
+pub use audit::{AuditQuery, Audits};
 pub use breaker::{Breaker, Breakers};
 pub use calendar::{Calendar, CalendarQuery, Due, Planned};
 pub use collection::{Collections, MOST_COLLECTED, MOST_ITEM_BYTES};
@@ -50,11 +54,13 @@ pub use inbox::{Inbox, InboxOrder, InboxPage, InboxQuery, Replay};
 pub use installation::{Installation, open};
 pub use key::{ApiKey, Keys};
 pub use ledger::{Asking, Gathered, Ledger, Once, Spend, Spending};
+pub use letter::{Letters, MOST_LETTERS, Redrive};
 pub use message::{MessageQuery, MessageRecord, Messages};
 pub use queue::{
     Claim, Departed, Departure, DueEvent, DueMessage, DueRun, Failover, Held, Plan, Progress,
     Queue, QueueName, Recovered, RetryUnknown, Settlement, Unplanned, Unsent,
 };
+pub use report::{Reported, Reports};
 pub use room::Rooms;
 pub use stop::{Stop, Stopped, Stops};
 pub use user::{Erased, Topics, Users};
@@ -72,6 +78,9 @@ pub trait Store:
     + Stops
     + Calendar
     + Messages
+    + Letters
+    + Reports
+    + Audits
     + Inbox
     + Users
     + Topics
@@ -95,6 +104,9 @@ impl<T> Store for T where
         + Calendar
         + Collections
         + Messages
+        + Letters
+        + Reports
+        + Audits
         + Inbox
         + Users
         + Topics

@@ -15,8 +15,8 @@ use tracing_subscriber::EnvFilter;
 pub use event::{
     BreakerChanged, BreakerStands, ConnectionClosed, ConnectionOpened, EventsAccepted,
     EventsRefused, EventsSetAside, FramesFetched, HandlerPanicked, MessageAttempted,
-    MessageDecided, RedisChanged, RedisFailed, RequestAnswered, SourceDrained, SourceFound,
-    SourceLost, StoreFailed,
+    MessageDecided, MessageReported, RedisChanged, RedisFailed, RequestAnswered, SourceDrained,
+    SourceFound, SourceLost, StoreFailed,
 };
 
 use crate::clock::Clock;
