@@ -8,6 +8,7 @@ use crate::harness::redis::Redis;
 use crate::harness::sink::Sink;
 
 const WORKFLOW: &str = "
+workflow: thing-done
 on: thing.done
 category: things
 recipients:
