@@ -49,6 +49,10 @@ const END: &str = "
     DELETE FROM nuncio.outbox_turn WHERE turn = ANY($1)
         AND NOT EXISTS (SELECT FROM nuncio.outbox WHERE outbox.turn = outbox_turn.turn)";
 
+/// A process that stands still in the middle of a batch must not hold its rows for good: the server
+/// ends the session, and another drain has them.
+const LET_GO: &str = "SET idle_in_transaction_session_timeout = '30s'";
+
 /// Rows that nothing leads to: after a restore into another server, a transaction there may bear
 /// the number of one that is being drained.
 const FIND_LOST: &str = "
@@ -91,8 +95,15 @@ impl Drain {
     pub async fn open(settings: &Settings) -> Result<Self, SourceError> {
         let mut connection = within(settings.options.connect()).await?;
         schema::make(&mut connection).await?;
-        within(sqlx::query(FIND_LOST).execute(&mut connection)).await?;
+        within(sqlx::query(LET_GO).execute(&mut connection)).await?;
         Ok(Self { connection })
+    }
+
+    /// Makes rows that no transaction's row leads to ready to be claimed: how many transactions'
+    /// they were. Walks over all rows, so it is for when few are left.
+    pub async fn find_lost(&mut self) -> Result<u64, SourceError> {
+        let found = within(sqlx::query(FIND_LOST).execute(&mut self.connection)).await?;
+        Ok(found.rows_affected())
     }
 
     /// Claims, accepts and takes away one batch: how many rows that were.
