@@ -14,8 +14,8 @@ use tracing_subscriber::EnvFilter;
 
 pub use event::{
     ConnectionClosed, ConnectionOpened, EventsAccepted, EventsRefused, EventsSetAside,
-    HandlerPanicked, MessageAttempted, MessageDecided, RedisChanged, RedisFailed, RequestAnswered,
-    SourceDrained, SourceFound, SourceLost, StoreFailed,
+    FramesFetched, HandlerPanicked, MessageAttempted, MessageDecided, RedisChanged, RedisFailed,
+    RequestAnswered, SourceDrained, SourceFound, SourceLost, StoreFailed,
 };
 
 use crate::clock::Clock;
