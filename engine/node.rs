@@ -6,6 +6,7 @@
 
 mod channels;
 mod faked;
+mod neighbours;
 mod reload;
 mod seal;
 mod several;
@@ -39,9 +40,9 @@ use crate::relay::{self, Relay};
 use crate::seal::SealError;
 use crate::shared::BadUrl;
 use crate::source::{self, Sources};
-use crate::store::sqlite::SqliteStore;
-use crate::store::{Recovered, Store, StoreError};
+use crate::store::{Installation, Recovered, Store, StoreError};
 use crate::telemetry::Metrics;
+use neighbours::Neighbours;
 use several::Followed;
 use view::{Captured, View};
 
@@ -74,7 +75,7 @@ pub struct Setup {
 pub struct Node {
     address: SocketAddr,
     pipeline: Arc<Pipeline>,
-    store: SqliteStore,
+    store: Arc<dyn Installation>,
     view: Arc<View>,
     hub: Followed,
     work: Work,
@@ -88,8 +89,6 @@ pub struct Node {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    #[error("store.url `{0}` is none that this build opens: write it as `sqlite:PATH`")]
-    StoreUrl(String),
     #[error("the store cannot be opened")]
     Store(#[from] StoreError),
     #[error(transparent)]
@@ -126,11 +125,8 @@ impl Node {
         let Setup { config, environment, cache, compiler, listener, dev } = setup;
         let clock = Clock::system();
         let address = listener.local_addr().map_err(StartError::Listen)?;
-        if !config.store.url.starts_with("sqlite:") {
-            return Err(StartError::StoreUrl(config.store.url));
-        }
         let store = seal::store(&config, &environment, &clock).await?;
-        let remembered: Arc<dyn Store> = Arc::new(store.clone());
+        let remembered: Arc<dyn Store> = store.clone();
         let shared = several::shared(&config, &environment, &clock)?;
 
         let Outlets { dispatch, egress, view, capture } =
@@ -154,9 +150,10 @@ impl Node {
         let pipeline = Arc::new(pipeline.fetching(Arc::new(egress)));
         pipeline.use_catalog(catalog).await?;
         view.follow(&pipeline, store.has_key());
-        let recovered = pipeline.recover(true).await?;
+        // What is leased may be another node's, which is alive: then only what is past its time.
+        let recovered = pipeline.recover(!store.is_shared()).await?;
         let metrics = Metrics::install()?;
-        let work = Work::begin(&config, &environment, &pipeline)?;
+        let work = Work::begin(&config, &environment, &store, &pipeline)?;
 
         let relay = Relay {
             hub: hub.clone(),
@@ -195,8 +192,8 @@ impl Node {
         self.address
     }
 
-    pub fn store(&self) -> &SqliteStore {
-        &self.store
+    pub fn store(&self) -> &dyn Installation {
+        &*self.store
     }
 
     pub fn view(&self) -> &View {
@@ -215,7 +212,7 @@ impl Node {
 
     /// Unfinished runs that go on with a version that new runs do not begin with.
     pub async fn runs_on_older_versions(&self) -> Result<u64, StoreError> {
-        reload::older_runs(&self.store, &self.pipeline.catalog()).await
+        reload::older_runs(&*self.store, &self.pipeline.catalog()).await
     }
 
     /// Reads the files again. A set with an error is refused whole, and the old one stays.
@@ -243,19 +240,22 @@ impl Node {
 struct Work {
     jobs: Jobs,
     sources: Sources,
+    _neighbours: Neighbours,
 }
 
 impl Work {
     fn begin(
         config: &Config,
         environment: &Environment,
+        store: &Arc<dyn Installation>,
         pipeline: &Arc<Pipeline>,
     ) -> Result<Self, StartError> {
         let node: uuid::Uuid = pipeline.clock().id();
         let name = format!("node-{}", node.simple());
         let sources = sources::configured(config, environment, &name)?;
         let jobs = Jobs::start(&name, pipeline, settings(config));
-        Ok(Self { jobs, sources: sources.start(pipeline, config) })
+        let neighbours = Neighbours::meet(store, pipeline.wake(), pipeline.clock());
+        Ok(Self { jobs, sources: sources.start(pipeline, config), _neighbours: neighbours })
     }
 }
 

@@ -7,6 +7,8 @@ use crate::diagnostic::did_you_mean;
 const ALGORITHMS: [&str; 4] = ["HS256", "RS256", "ES256", "EdDSA"];
 /// A shorter lease would end under a worker that only waited for the disk.
 const LEASE: Span = Span::seconds(5);
+/// What the address of a store begins with.
+const STORES: [&str; 3] = ["sqlite:", "postgres://", "postgresql://"];
 /// A shorter time would claim from nodes that only waited for the store.
 const CLAIM_AFTER: Span = Span::seconds(5);
 /// The provider that needs no configuration.
@@ -26,8 +28,8 @@ pub(super) fn check(
     check.engine(config);
     check.egress(config);
     check.limits(config);
-    if !config.store.url.starts_with("sqlite:") {
-        let hint = "write `sqlite:path/to/nuncio.db`";
+    if !STORES.iter().any(|scheme| config.store.url.starts_with(scheme)) {
+        let hint = "write `sqlite:path/to/nuncio.db` or `postgres://user@host/database`";
         check.conflict(&["store", "url"], "the store is none that is known".into(), Some(hint));
     }
 }
