@@ -16,15 +16,6 @@ fn stores_have_the_same_migrations() {
 }
 
 #[test]
-fn migrations_have_every_number_once() {
-    for store in STORES {
-        let numbers: Vec<String> = names(store).into_keys().collect();
-        let expected: Vec<String> = (1..=numbers.len()).map(|n| format!("{n:04}")).collect();
-        assert_eq!(numbers, expected, "in {store}");
-    }
-}
-
-#[test]
 fn a_migration_takes_nothing_from_the_version_before() {
     let found = Source::all(&["migrations/postgres"], "sql")
         .into_iter()
