@@ -95,14 +95,22 @@ type Api = axum::extract::State<Arc<State>>;
 /// All routes but the relay's. Serve it with `into_make_service_with_connect_info::<SocketAddr>()`:
 /// /metrics asks who calls.
 pub fn router(parts: Parts) -> Router {
-    let pace = Pace::new(&parts.server, parts.clock.clone());
-    let intake = Arc::new(Semaphore::new(IN_FLIGHT_KIB));
     let origins = edge::cors(&parts.server);
-    let state = Arc::new(State { parts, pace, turns: Turns::new(), intake });
     // Before CORS, which answers a browser's OPTIONS in the place of this fallback.
     let inbox =
         inbox::routes().method_not_allowed_fallback(edge::method_not_allowed).layer(origins);
-    edge::wrap(service().merge(operator()).merge(inbox)).with_state(state)
+    routed(service().merge(operations()).merge(inbox), parts)
+}
+
+/// What the operator of a node that takes no requests asks of it still. Serve it as [`router`].
+pub fn operator(parts: Parts) -> Router {
+    routed(operations(), parts)
+}
+
+fn routed(routes: Router<Arc<State>>, parts: Parts) -> Router {
+    let pace = Pace::new(&parts.server, parts.clock.clone());
+    let intake = Arc::new(Semaphore::new(IN_FLIGHT_KIB));
+    edge::wrap(routes).with_state(Arc::new(State { parts, pace, turns: Turns::new(), intake }))
 }
 
 fn service() -> Router<Arc<State>> {
@@ -135,7 +143,7 @@ fn service() -> Router<Arc<State>> {
         .route("/v1/channels", get(catalog::channels))
 }
 
-fn operator() -> Router<Arc<State>> {
+fn operations() -> Router<Arc<State>> {
     Router::new()
         .route("/dev/outbox", get(operate::outbox).delete(operate::clear_outbox))
         .route("/healthz", get(operate::live))

@@ -7,6 +7,7 @@
 mod channels;
 mod faked;
 mod reload;
+mod roles;
 mod seal;
 mod view;
 
@@ -43,6 +44,7 @@ use view::{Captured, View};
 pub use channels::known as known_channels;
 pub use faked::{Faked, NoManifest, faked};
 pub use reload::Reloaded;
+pub use roles::{Role, Roles};
 
 /// Work still going on at a stop is waited for this long.
 const GRACE: Duration = Duration::from_secs(25);
@@ -59,6 +61,7 @@ pub struct Setup {
     /// Where plugins are compiled: in this process, it keeps what the compiler leaves.
     pub compiler: wasm::Compiler,
     pub listener: TcpListener,
+    pub roles: Roles,
     /// A laptop's node: what no configured provider takes goes to the outbox, and files with
     /// errors do not keep it from starting.
     pub dev: bool,
@@ -71,7 +74,7 @@ pub struct Node {
     store: SqliteStore,
     view: Arc<View>,
     hub: Arc<Hub>,
-    jobs: Jobs,
+    jobs: Option<Jobs>,
     serving: JoinHandle<std::io::Result<()>>,
     stop: CancellationToken,
     recovered: Recovered,
@@ -111,7 +114,7 @@ pub enum StartError {
 impl Node {
     /// Starts everything; when it returns, the node answers requests and works its queue.
     pub async fn start(setup: Setup) -> Result<Self, StartError> {
-        let Setup { config, environment, cache, compiler, listener, dev } = setup;
+        let Setup { config, environment, cache, compiler, listener, roles, dev } = setup;
         let clock = Clock::system();
         let address = listener.local_addr().map_err(StartError::Listen)?;
         if !config.store.url.starts_with("sqlite:") {
@@ -142,10 +145,14 @@ impl Node {
         pipeline.use_catalog(catalog).await?;
         view.follow(&pipeline, store.has_key());
         let recovered = pipeline.recover(true).await?;
-        let settings =
-            Settings { workers: config.engine.workers, lease: config.engine.lease.0, grace: GRACE };
+        let settings = Settings {
+            workers: config.engine.workers,
+            takeover: config.engine.lease.0,
+            grace: GRACE,
+        };
         let node: uuid::Uuid = clock.id();
-        let jobs = Jobs::start(&format!("node-{}", node.simple()), &pipeline, settings);
+        let name = format!("node-{}", node.simple());
+        let jobs = roles.worker.then(|| Jobs::start(&name, &pipeline, settings));
 
         let metrics = Metrics::install()?;
         let relay = Relay {
@@ -172,7 +179,10 @@ impl Node {
             outbox: dev.then(|| Arc::new(Captured(capture)) as Arc<dyn api::Outbox>),
             catalog: view.clone(),
         };
-        let router = api::router(parts).merge(relay::router(Arc::new(relay)));
+        let mut router = if roles.api { api::router(parts) } else { api::operator(parts) };
+        if roles.relay {
+            router = router.merge(relay::router(Arc::new(relay)));
+        }
         let stop = CancellationToken::new();
         let serving = serve(listener, router, metrics, clock, stop.clone());
         view.ready();
@@ -211,13 +221,15 @@ impl Node {
         reload::reload(&self.pipeline, &self.view, self.store.has_key()).await
     }
 
-    /// Stops in order: no more requests, no more claims, what goes on is waited for, clients are
-    /// sent away, the file is closed.
+    /// Stops in order: no more requests are taken and no more work is claimed, what goes on is
+    /// waited for and what was not begun is given back, clients are sent away, the store is closed.
     pub async fn stop(self) {
         self.view.stopping();
         self.stop.cancel();
+        if let Some(jobs) = self.jobs {
+            jobs.stop().await;
+        }
         self.hub.close(SPREAD).await;
-        self.jobs.stop().await;
         let serving = self.serving;
         if tokio::time::timeout(GRACE, serving).await.is_err() {
             tracing::warn!("requests were still going on at the end of the grace");
