@@ -7,12 +7,14 @@ mod loader;
 mod encryption;
 mod limits;
 mod provider;
+mod redis;
 mod tenant;
 mod secret;
 mod document;
 mod environment;
 mod check;
 mod setting;
+mod sources;
 mod error;
 
 use std::collections::BTreeMap;
@@ -27,8 +29,10 @@ pub use error::{ConfigError, Origin};
 pub use limits::{Relay, Server};
 pub use loader::{Flag, Loaded, load};
 pub use provider::{OnUnknown, Provider, Rate};
+pub use redis::Redis;
 pub use secret::{Secret, SecretError};
 pub use setting::Setting;
+pub use sources::{Outbox, Sources, Stream};
 pub use tenant::{QuietHours, Tenant, TenantPreferences};
 
 pub use crate::model::Span;
@@ -40,6 +44,8 @@ use crate::model::{Category, ChannelName, Limits, ProviderName, Row};
 pub struct Config {
     pub server: Server,
     pub store: Store,
+    pub redis: Redis,
+    pub sources: Sources,
     pub auth: Auth,
     pub engine: Engine,
     pub channels: BTreeMap<ChannelName, Channel>,
@@ -55,7 +61,7 @@ pub struct Config {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Store {
-    /// `sqlite:path/to/nuncio.db`.
+    /// `sqlite:path/to/nuncio.db`, for one node; `postgres://user@host/database`, for any number.
     pub url: String,
 }
 

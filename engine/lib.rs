@@ -24,6 +24,7 @@ pub mod seal;
 pub mod config;
 pub mod workflow;
 pub mod template;
+pub mod shared;
 pub mod store;
 pub mod channel;
 
@@ -44,6 +45,7 @@ pub mod pipeline;
 // What runs it.
 pub mod job;
 pub mod relay;
+pub mod source;
 pub mod api;
 pub mod simulate;
 pub mod node;

@@ -1,15 +1,19 @@
 //! The composition root: a configuration in, a running node out, and the order in which it stops.
 //!
 //! ```text
-//! store ─▶ channels ─▶ catalog ─▶ relay ─▶ pipeline ─▶ recovery ─▶ jobs ─▶ HTTP
+//! store ─▶ channels ─▶ catalog ─▶ relay ─▶ pipeline ─▶ recovery ─▶ jobs ─▶ sources ─▶ HTTP
 //! ```
 
 mod channels;
 mod faked;
+mod neighbours;
 mod reload;
 mod roles;
 mod seal;
+mod several;
+mod sources;
 mod view;
+mod work;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -32,19 +36,22 @@ use crate::config::{AllowPrivate, Config, Environment, SecretError};
 use crate::diagnostic::Diagnostic;
 use crate::dispatch::Dispatch;
 use crate::egress::{self, Egress};
-use crate::job::{Jobs, Settings};
 use crate::pipeline::{Pipeline, Rules};
-use crate::relay::{self, Hub, Relay};
+use crate::relay::{self, Relay};
 use crate::seal::SealError;
-use crate::store::sqlite::SqliteStore;
-use crate::store::{Recovered, Store, StoreError};
+use crate::shared::BadUrl;
+use crate::source;
+use crate::store::{Installation, Recovered, Store, StoreError};
 use crate::telemetry::Metrics;
+use several::Followed;
 use view::{Captured, View};
+use work::Work;
 
 pub use channels::known as known_channels;
 pub use faked::{Faked, NoManifest, faked};
 pub use reload::Reloaded;
 pub use roles::{Role, Roles};
+pub use sources::outbox_of as outbox;
 
 /// Work still going on at a stop is waited for this long.
 const GRACE: Duration = Duration::from_secs(25);
@@ -71,10 +78,10 @@ pub struct Setup {
 pub struct Node {
     address: SocketAddr,
     pipeline: Arc<Pipeline>,
-    store: SqliteStore,
+    store: Arc<dyn Installation>,
     view: Arc<View>,
-    hub: Arc<Hub>,
-    jobs: Option<Jobs>,
+    hub: Followed,
+    work: Work,
     serving: JoinHandle<std::io::Result<()>>,
     stop: CancellationToken,
     recovered: Recovered,
@@ -85,8 +92,6 @@ pub struct Node {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    #[error("store.url `{0}` is none that this build opens: write it as `sqlite:PATH`")]
-    StoreUrl(String),
     #[error("the store cannot be opened")]
     Store(#[from] StoreError),
     #[error(transparent)]
@@ -96,7 +101,13 @@ pub enum StartError {
     #[error("{key} cannot be read")]
     Secret { key: String, source: SecretError },
     #[error(transparent)]
+    Redis(#[from] BadUrl),
+    #[error(transparent)]
     Seal(#[from] SealError),
+    #[error("sources.outbox.url: {0}")]
+    Outbox(#[from] source::outbox::BadUrl),
+    #[error("redis.url: {0}")]
+    Stream(#[from] source::stream::BadUrl),
     #[error(transparent)]
     Auth(#[from] AuthError),
     #[error("{what} `{}` cannot be read", .path.display())]
@@ -117,25 +128,23 @@ impl Node {
         let Setup { config, environment, cache, compiler, listener, roles, dev } = setup;
         let clock = Clock::system();
         let address = listener.local_addr().map_err(StartError::Listen)?;
-        if !config.store.url.starts_with("sqlite:") {
-            return Err(StartError::StoreUrl(config.store.url));
-        }
         let store = seal::store(&config, &environment, &clock).await?;
-        let shared: Arc<dyn Store> = Arc::new(store.clone());
+        let remembered: Arc<dyn Store> = store.clone();
+        let shared = several::shared(&config, &environment, &clock)?;
 
         let Outlets { dispatch, egress, view, capture } =
             outlets(&config, &environment, (&cache, compiler), &clock, dev).await?;
 
         let (catalog, problems) = catalog(&config, &view, store.has_key(), dev)?;
-        let keys = Arc::new(KeyRing::new(shared.clone(), clock.clone()));
-        let material = key_material(&config, &environment)?;
-        let tokens = Arc::new(Verifier::new(&config.auth, material, clock.clone())?);
-        let hub = Arc::new(Hub::new(&config.relay, clock.clone()));
+        let keys = Arc::new(KeyRing::new(remembered.clone(), clock.clone()));
+        let tokens = verifier(&config, &environment, &clock)?;
+        let followed = several::hub(&config, &remembered, &shared, &clock);
+        let hub = followed.hub.clone();
         let rules = Rules::of(&config);
         let gates = rules.gates.clone();
         let pipeline = Pipeline::new(
             clock.clone(),
-            shared.clone(),
+            remembered.clone(),
             catalog.clone(),
             dispatch,
             hub.clone(),
@@ -144,20 +153,14 @@ impl Node {
         let pipeline = Arc::new(pipeline.fetching(Arc::new(egress)));
         pipeline.use_catalog(catalog).await?;
         view.follow(&pipeline, store.has_key());
-        let recovered = pipeline.recover(true).await?;
-        let settings = Settings {
-            workers: config.engine.workers,
-            takeover: config.engine.lease.0,
-            grace: GRACE,
-        };
-        let node: uuid::Uuid = clock.id();
-        let name = format!("node-{}", node.simple());
-        let jobs = roles.worker.then(|| Jobs::start(&name, &pipeline, settings));
-
+        // What is leased may be another node's, which is alive: then only what is past its time.
+        let recovered = pipeline.recover(!store.is_shared()).await?;
         let metrics = Metrics::install()?;
+        let work = Work::begin(&config, &environment, roles, &store, &pipeline)?;
+
         let relay = Relay {
             hub: hub.clone(),
-            store: shared.clone(),
+            store: remembered.clone(),
             tokens: tokens.clone(),
             clock: clock.clone(),
             limits: config.relay.clone(),
@@ -166,7 +169,8 @@ impl Node {
             catalog: in_force(&pipeline),
         };
         let parts = api::Parts {
-            store: shared,
+            store: remembered,
+            shared,
             pipeline: pipeline.clone(),
             publish: hub.clone(),
             clock: clock.clone(),
@@ -186,15 +190,16 @@ impl Node {
         let stop = CancellationToken::new();
         let serving = serve(listener, router, metrics, clock, stop.clone());
         view.ready();
-        Ok(Self { address, pipeline, store, view, hub, jobs, serving, stop, recovered, problems })
+        let hub = followed;
+        Ok(Self { address, pipeline, store, view, hub, work, serving, stop, recovered, problems })
     }
 
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    pub fn store(&self) -> &SqliteStore {
-        &self.store
+    pub fn store(&self) -> &dyn Installation {
+        &*self.store
     }
 
     pub fn view(&self) -> &View {
@@ -213,7 +218,7 @@ impl Node {
 
     /// Unfinished runs that go on with a version that new runs do not begin with.
     pub async fn runs_on_older_versions(&self) -> Result<u64, StoreError> {
-        reload::older_runs(&self.store, &self.pipeline.catalog()).await
+        reload::older_runs(&*self.store, &self.pipeline.catalog()).await
     }
 
     /// Reads the files again. A set with an error is refused whole, and the old one stays.
@@ -226,9 +231,7 @@ impl Node {
     pub async fn stop(self) {
         self.view.stopping();
         self.stop.cancel();
-        if let Some(jobs) = self.jobs {
-            jobs.stop().await;
-        }
+        self.work.stop().await;
         self.hub.close(SPREAD).await;
         let serving = self.serving;
         if tokio::time::timeout(GRACE, serving).await.is_err() {
@@ -321,6 +324,15 @@ fn policy(config: &Config) -> Result<egress::Policy, StartError> {
             .map_err(|error| StartError::Egress(error.to_string()))?,
     };
     Ok(egress::Policy { allow_private, proxy: config.egress.proxy.clone(), ca })
+}
+
+fn verifier(
+    config: &Config,
+    environment: &Environment,
+    clock: &Clock,
+) -> Result<Arc<Verifier>, StartError> {
+    let material = key_material(config, environment)?;
+    Ok(Arc::new(Verifier::new(&config.auth, material, clock.clone())?))
 }
 
 fn key_material(config: &Config, environment: &Environment) -> Result<KeyMaterial, StartError> {

@@ -13,8 +13,9 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
 
 pub use event::{
-    ConnectionClosed, ConnectionOpened, EventsAccepted, EventsRefused, HandlerPanicked,
-    MessageAttempted, MessageDecided, RequestAnswered, StoreFailed,
+    ConnectionClosed, ConnectionOpened, EventsAccepted, EventsRefused, EventsSetAside,
+    FramesFetched, HandlerPanicked, MessageAttempted, MessageDecided, RedisChanged, RedisFailed,
+    RequestAnswered, SourceDrained, SourceFound, SourceLost, StoreFailed,
 };
 
 use crate::clock::Clock;

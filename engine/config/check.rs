@@ -1,12 +1,16 @@
 use std::collections::BTreeMap;
 
-use super::{AllowPrivate, Config, ConfigError, Origin, Span};
+use super::{AllowPrivate, Config, ConfigError, Origin, Secret, Span};
 use crate::diagnostic::did_you_mean;
 
 /// Every signature that tokens may bear.
 const ALGORITHMS: [&str; 4] = ["HS256", "RS256", "ES256", "EdDSA"];
 /// A shorter lease would end under a worker that only waited for the disk.
 const LEASE: Span = Span::seconds(5);
+/// What the address of a store begins with.
+const STORES: [&str; 3] = ["sqlite:", "postgres://", "postgresql://"];
+/// A shorter time would claim from nodes that only waited for the store.
+const CLAIM_AFTER: Span = Span::seconds(5);
 /// The provider that needs no configuration.
 const CAPTURE: &str = "capture";
 
@@ -19,11 +23,13 @@ pub(super) fn check(
     let mut check = Check { origins, errors };
     check.auth(config);
     check.channels(config);
+    check.redis(config);
+    check.sources(config);
     check.engine(config);
     check.egress(config);
     check.limits(config);
-    if !config.store.url.starts_with("sqlite:") {
-        let hint = "write `sqlite:path/to/nuncio.db`";
+    if !STORES.iter().any(|scheme| config.store.url.starts_with(scheme)) {
+        let hint = "write `sqlite:path/to/nuncio.db` or `postgres://user@host/database`";
         check.conflict(&["store", "url"], "the store is none that is known".into(), Some(hint));
     }
 }
@@ -68,6 +74,32 @@ impl Check<'_> {
                 let message = format!("there is no provider `{provider}`");
                 self.conflict(&["channels", channel.as_str(), "providers"], message, Some(&hint));
             }
+        }
+    }
+
+    fn redis(&mut self, config: &Config) {
+        let Some(Secret::Text(url)) = &config.redis.url else { return };
+        let known = |scheme: &str| ["redis", "rediss", "unix"].contains(&scheme);
+        if !url::Url::parse(url).is_ok_and(|url| known(url.scheme())) {
+            let hint = "as `redis://host:6379/`, or `env:NAME` where it holds a password";
+            self.conflict(&["redis", "url"], "this is no URL of a Redis".into(), Some(hint));
+        }
+    }
+
+    fn sources(&mut self, config: &Config) {
+        let (outbox, stream) = (&config.sources.outbox, &config.sources.stream);
+        let known = |scheme: &str| ["postgres", "postgresql"].contains(&scheme);
+        if let Some(Secret::Text(url)) = &outbox.url
+            && !url::Url::parse(url).is_ok_and(|url| known(url.scheme()))
+        {
+            let hint = "as `postgres://user@host:5432/name`, or `env:NAME`";
+            let message = "this is no URL of a PostgreSQL database".into();
+            self.conflict(&["sources", "outbox", "url"], message, Some(hint));
+        }
+        if stream.claim_after < CLAIM_AFTER {
+            let message =
+                format!("`{}` is too short; {CLAIM_AFTER} is the least", stream.claim_after);
+            self.conflict(&["sources", "stream", "claim_after"], message, None);
         }
     }
 

@@ -31,6 +31,21 @@ pub struct StoreFailed<'a> {
     pub error: &'a (dyn std::error::Error + 'static),
 }
 
+/// The relay read from the store what other nodes published and their bus did not bring.
+pub struct FramesFetched {
+    pub count: u64,
+}
+
+/// Redis is there again, or, for that reason, is not there any more.
+pub struct RedisChanged<'a> {
+    pub down: Option<&'a str>,
+}
+
+/// Redis did not do what it was asked to; the node went on without it.
+pub struct RedisFailed<'a> {
+    pub why: &'a str,
+}
+
 /// A client connected to the relay.
 pub struct ConnectionOpened;
 
@@ -52,6 +67,32 @@ pub struct MessageAttempted<'a> {
 pub struct MessageDecided<'a> {
     pub verdict: &'static str,
     pub code: &'a str,
+}
+
+/// Events were taken from a source, accepted or set aside. `lag`: of the first of them.
+pub struct SourceDrained {
+    pub source: &'static str,
+    pub count: u64,
+    pub lag: Duration,
+}
+
+/// A source's event was refused, and is kept with the reason. `id` names it in its source.
+pub struct EventsSetAside<'a> {
+    pub source: &'static str,
+    pub id: &'a dyn std::fmt::Display,
+    pub code: &'static str,
+}
+
+/// A source's server answers.
+pub struct SourceFound {
+    pub source: &'static str,
+}
+
+/// A source cannot be drained. It is tried again; `first`: it could be until now.
+pub struct SourceLost<'a> {
+    pub source: &'static str,
+    pub error: &'a (dyn std::error::Error + 'static),
+    pub first: bool,
 }
 
 impl EventsAccepted {
@@ -99,6 +140,29 @@ impl StoreFailed<'_> {
     }
 }
 
+impl FramesFetched {
+    pub fn emit(&self) {
+        counter!("nuncio_fetched_frames_total").increment(self.count);
+    }
+}
+
+impl RedisChanged<'_> {
+    pub fn emit(&self) {
+        match self.down {
+            None => tracing::info!("redis is there: rates and the relay's bus are shared"),
+            Some(why) => tracing::warn!(why, "redis is not there: this node goes on alone"),
+        }
+        gauge!("nuncio_redis_up").set(f64::from(u8::from(self.down.is_none())));
+    }
+}
+
+impl RedisFailed<'_> {
+    pub fn emit(&self) {
+        tracing::debug!(why = self.why, "redis did not answer");
+        counter!("nuncio_redis_errors_total").increment(1);
+    }
+}
+
 impl ConnectionOpened {
     pub fn emit(&self) {
         counter!("nuncio_opened_connections_total").increment(1);
@@ -136,6 +200,45 @@ impl MessageDecided<'_> {
             "code" => self.code.to_owned(),
         )
         .increment(1);
+    }
+}
+
+impl SourceDrained {
+    pub fn emit(&self) {
+        counter!("nuncio_drained_events_total", "source" => self.source).increment(self.count);
+        gauge!("nuncio_source_lag_seconds", "source" => self.source).set(self.lag.as_secs_f64());
+    }
+}
+
+impl EventsSetAside<'_> {
+    pub fn emit(&self) {
+        tracing::warn!(source = self.source, id = %self.id, code = self.code, "event set aside");
+        counter!(
+            "nuncio_set_aside_events_total",
+            "source" => self.source,
+            "code" => self.code,
+        )
+        .increment(1);
+    }
+}
+
+impl SourceFound {
+    pub fn emit(&self) {
+        tracing::info!(source = self.source, "the source is drained");
+        gauge!("nuncio_source_up", "source" => self.source).set(1);
+    }
+}
+
+impl SourceLost<'_> {
+    pub fn emit(&self) {
+        if self.first {
+            tracing::warn!(
+                source = self.source,
+                error = self.error,
+                "the source cannot be drained: it is tried until it can"
+            );
+        }
+        gauge!("nuncio_source_up", "source" => self.source).set(0);
     }
 }
 

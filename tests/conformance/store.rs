@@ -95,6 +95,7 @@ macro_rules! exercise {
                 what_was_being_sent_is_unknown
                 an_unknown_message_may_be_sent_again
                 events_and_runs_are_due_again
+                claims_of_messages_are_counted
             );
             exercise!(@ $make, stop:
                 a_claimed_run_that_is_stopped_writes_nothing
@@ -193,6 +194,7 @@ macro_rules! exercise {
             );
             exercise!(@ $make, frame:
                 published_frames_are_numbered_without_gaps
+                heads_are_told_of_many_streams_at_once
                 what_is_published_to_a_user_shares_the_stream_of_the_inbox
                 old_frames_go_and_the_numbering_stays
                 a_publication_is_written_with_its_plan_once
@@ -239,3 +241,4 @@ macro_rules! exercise {
 
 exercise!(memory, suite::scene::memory);
 exercise!(sqlite, suite::scene::sqlite);
+exercise!(postgres, suite::scene::postgres);
