@@ -22,7 +22,7 @@ async fn ended(scene: &Scene, status: MessageStatus) -> MessageId {
     assert!(scene.depart(message.id, due.fence).await);
     let mut done = settlement(message.id, due.fence, status);
     done.code = Some("attempts.exhausted".into());
-    scene.settle(done).await.expect("it is ours");
+    scene.settle(scene.tried(&due.message, done)).await.expect("it is ours");
     message.id
 }
 
