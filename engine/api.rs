@@ -20,6 +20,7 @@ mod merge;
 mod messages;
 mod operate;
 mod pace;
+mod paced;
 mod path;
 mod problem;
 mod query;
@@ -51,9 +52,6 @@ use crate::telemetry::Metrics;
 use pace::Pace;
 use turn::Turns;
 
-/// KiB of events between their reading and their commit, over all requests: past it, 429.
-const IN_FLIGHT_KIB: usize = 64 << 10;
-
 /// What the API stands on.
 pub struct Parts {
     pub store: Arc<dyn Store>,
@@ -78,7 +76,10 @@ pub struct State {
     parts: Parts,
     pace: Pace,
     turns: Turns,
+    /// KiB of events between their reading and their commit.
     intake: Arc<Semaphore>,
+    /// KiB of bodies that are being read.
+    reading: Arc<Semaphore>,
 }
 
 impl std::ops::Deref for State {
@@ -96,13 +97,14 @@ type Api = axum::extract::State<Arc<State>>;
 /// /metrics asks who calls.
 pub fn router(parts: Parts) -> Router {
     let pace = Pace::new(&parts.server, parts.clock.clone());
-    let intake = Arc::new(Semaphore::new(IN_FLIGHT_KIB));
+    let room = || Arc::new(Semaphore::new(events::intake(&parts.server) as usize));
+    let (intake, reading) = (room(), room());
     let origins = edge::cors(&parts.server);
-    let state = Arc::new(State { parts, pace, turns: Turns::new(), intake });
+    let state = Arc::new(State { parts, pace, turns: Turns::new(), intake, reading });
     // Before CORS, which answers a browser's OPTIONS in the place of this fallback.
     let inbox =
         inbox::routes().method_not_allowed_fallback(edge::method_not_allowed).layer(origins);
-    edge::wrap(service().merge(operator()).merge(inbox)).with_state(state)
+    edge::wrap(service().merge(operator()).merge(inbox), &state).with_state(state)
 }
 
 fn service() -> Router<Arc<State>> {

@@ -6,8 +6,10 @@
 
 mod channels;
 mod faked;
+mod open_files;
 mod reload;
 mod seal;
+mod serve;
 mod view;
 
 use std::net::SocketAddr;
@@ -15,7 +17,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -38,6 +39,7 @@ use crate::seal::SealError;
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Recovered, Store, StoreError};
 use crate::telemetry::Metrics;
+use serve::Door;
 use view::{Captured, View};
 
 pub use channels::known as known_channels;
@@ -72,7 +74,7 @@ pub struct Node {
     view: Arc<View>,
     hub: Arc<Hub>,
     jobs: Jobs,
-    serving: JoinHandle<std::io::Result<()>>,
+    serving: JoinHandle<()>,
     stop: CancellationToken,
     recovered: Recovered,
     problems: Vec<Diagnostic>,
@@ -174,7 +176,8 @@ impl Node {
         };
         let router = api::router(parts).merge(relay::router(Arc::new(relay)));
         let stop = CancellationToken::new();
-        let serving = serve(listener, router, metrics, clock, stop.clone());
+        let door = Door::new(listener, router, &config.server, clock.clone());
+        let serving = serve(door, metrics, clock, stop.clone());
         view.ready();
         Ok(Self { address, pipeline, store, view, hub, jobs, serving, stop, recovered, problems })
     }
@@ -280,19 +283,11 @@ fn in_force(pipeline: &Arc<Pipeline>) -> Box<dyn Fn() -> Arc<Catalog> + Send + S
     Box::new(move || pipeline.catalog())
 }
 
-fn serve(
-    listener: TcpListener,
-    router: Router,
-    metrics: Metrics,
-    clock: Clock,
-    stop: CancellationToken,
-) -> JoinHandle<std::io::Result<()>> {
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+fn serve(door: Door, metrics: Metrics, clock: Clock, stop: CancellationToken) -> JoinHandle<()> {
     tokio::spawn(async move {
-        let stopped = async move { stop.cancelled().await };
         tokio::select! {
-            served = axum::serve(listener, service).with_graceful_shutdown(stopped) => served,
-            () = metrics.upkeep(&clock) => Ok(()),
+            () = door.serve(stop) => {}
+            () = metrics.upkeep(&clock) => {}
         }
     })
 }

@@ -50,7 +50,7 @@ use crate::store::{
     Progress, QueueName, Recovered, Store, StoreError,
 };
 use crate::workflow::Workflow;
-use attempt::Ended;
+use attempt::{Ended, Since};
 use fetch::Fetcher;
 use past::Ground;
 
@@ -302,9 +302,10 @@ impl Pipeline {
     pub async fn deliver(&self, due: DueMessage) {
         let (id, fence) = (due.message.id, due.fence);
         let channel = due.message.channel.clone();
+        let since = Since { accepted: due.event.received_at, due: due.message.due_at };
         match self.attempt(due).await {
             Ok(Some(ended)) => {
-                ended.emit(&channel);
+                ended.emit(&channel, since);
                 let settlement = ended.settlement(id, fence);
                 self.save(|| self.store.settle(vec![settlement.clone()])).await;
                 // A run may have waited for it. One that began before this process is seen within

@@ -120,6 +120,8 @@ impl Check<'_> {
         for (path, value) in [
             (["server", "max_body"], server.max_body),
             (["server", "max_event"], server.max_event),
+            (["server", "max_intake"], server.max_intake),
+            (["server", "max_connections"], server.max_connections),
             (["server", "requests_per_second"], server.requests_per_second as usize),
             (["server", "request_burst"], server.request_burst as usize),
             (["engine", "workers"], config.engine.workers),
@@ -133,6 +135,13 @@ impl Check<'_> {
         ] {
             if value == 0 {
                 self.conflict(&path, "0 would let nothing through".into(), Some("at least 1"));
+            }
+        }
+        for (name, timeout) in
+            [("header_timeout", server.header_timeout), ("body_timeout", server.body_timeout)]
+        {
+            if timeout == Span::default() {
+                self.conflict(&["server", name], "0 would let nothing through".into(), None);
             }
         }
         for (name, provider) in &config.providers {

@@ -1,5 +1,7 @@
 //! What became of a message that was worked on, as one write.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use super::MOST_CLAIMS;
@@ -15,7 +17,15 @@ use crate::model::{
 use crate::receipt::{self, Receipt, Rules};
 use crate::render::{RenderError, Rendered};
 use crate::store::{Held, Plan, Settlement};
-use crate::telemetry::{MessageAttempted, MessageDecided};
+use crate::telemetry::{MessageAttempted, MessageDecided, MessageSent};
+
+/// What a message's way is measured from.
+#[derive(Clone, Copy)]
+pub(super) struct Since {
+    /// Its event was.
+    pub accepted: Timestamp,
+    pub due: Timestamp,
+}
 
 /// The new state of a message with the records of why.
 pub(super) struct Ended {
@@ -195,16 +205,18 @@ impl Ended {
     }
 
     /// For the metrics: what was tried, and what was decided.
-    pub fn emit(&self, channel: &ChannelName) {
+    pub fn emit(&self, channel: &ChannelName, since: Since) {
+        let channel = channel.as_str();
         if let Some(attempt) = &self.attempt {
-            let took = attempt.finished_at.duration_since(attempt.started_at);
-            MessageAttempted {
-                channel: channel.as_str(),
-                provider: attempt.provider.as_str(),
-                outcome: attempt.outcome.as_str(),
-                took: took.try_into().unwrap_or_default(),
+            let provider = attempt.provider.as_str();
+            let outcome = attempt.outcome.as_str();
+            let took = between(attempt.started_at, attempt.finished_at);
+            MessageAttempted { channel, provider, outcome, took }.emit();
+            if self.status == MessageStatus::Sent {
+                let after = between(since.accepted, attempt.finished_at);
+                let waited = between(since.due, attempt.started_at);
+                MessageSent { channel, after, waited }.emit();
             }
-            .emit();
         }
         for decision in &self.decisions {
             MessageDecided { verdict: decision.verdict.as_str(), code: &decision.code }.emit();
@@ -249,6 +261,10 @@ fn in_common(message: &Message, sensitive: bool) -> Option<String> {
     let user = message.recipient.as_ref()?;
     // What is sensitive is never told among what is not.
     serde_json::to_string(&(user, &message.channel, &message.category, sensitive)).ok()
+}
+
+fn between(from: Timestamp, to: Timestamp) -> Duration {
+    to.duration_since(from).try_into().unwrap_or_default()
 }
 
 fn detail(outcome: &Outcome) -> Option<String> {

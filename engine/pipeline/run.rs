@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use super::attempt::Since;
 use super::past::Ground;
 use super::{Pipeline, Told, inbox};
 use crate::model::{Planned, Run, Span};
 use crate::plan::{self, Asked, Question, Surroundings};
 use crate::store::{Plan, StoreError};
+use crate::telemetry::RunDecided;
 use crate::workflow::Workflow;
 
 impl Pipeline {
@@ -53,6 +55,9 @@ impl Pipeline {
         let time_zone = &self.rules.time_zone;
         let around = Surroundings { workflow, event, recipient, clock: &self.clock, time_zone };
         let steps = plan::advance(around, run, answer);
+        for decision in &steps.decisions {
+            RunDecided { verdict: decision.verdict.as_str(), code: &decision.code }.emit();
+        }
         plan.decisions.extend(steps.decisions);
         plan.stops.extend(steps.stops);
         self.emit(run, steps.events, plan);
@@ -91,11 +96,12 @@ impl Pipeline {
 
     fn deliver_now(&self, workflow: &Workflow, planned: Planned, plan: &mut Plan) {
         let mut message = planned.message.clone();
+        let since = Since { accepted: planned.event.received_at, due: message.due_at };
         let ended = match self.prepare(workflow, planned, &Ground::default()) {
             Ok(rendered) => inbox::deliver(&rendered, self.clock.now()),
             Err(ended) => *ended,
         };
-        ended.emit(&message.channel);
+        ended.emit(&message.channel, since);
         ended.apply(&mut message, plan);
         plan.messages.push(message);
     }

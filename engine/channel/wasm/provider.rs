@@ -1,3 +1,4 @@
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,11 +12,13 @@ use super::bindings::exports::nuncio::channel::sender::{Message, Receipt, SendEr
 use super::bindings::nuncio::channel::types::FieldParam;
 use super::fault::Fault;
 use super::instance::State;
+use super::measure::Measured;
 use super::rights::Rights;
 use super::setup::{self, SettingError};
 use super::{Plugin, ProviderError, Setup, outcome};
 use crate::channel::{Channel, Failure, Outcome, Traits};
 use crate::model::Parcel;
+use crate::telemetry::{PluginCalled, PluginStopped};
 
 /// One plugin with one provider's settings and rights.
 pub(super) struct Provider {
@@ -70,22 +73,31 @@ impl Provider {
         let extra = fields(&parcel.extra);
         let id = parcel.message.to_string();
         let message = message(parcel, &id, self.plugin.manifest().kind(), &parts, &extra);
-        let sending = async {
-            let plugin = self.plugin.0.component.instantiate_async(&mut store).await?;
-            plugin.nuncio_channel_sender().call_send(&mut store, message, &self.config).await
+        let began = Instant::now();
+        let mut cpu = Duration::ZERO;
+        let answer = {
+            let sending = pin!(async {
+                let plugin = self.plugin.0.component.instantiate_async(&mut store).await?;
+                plugin.nuncio_channel_sender().call_send(&mut store, message, &self.config).await
+            });
+            timeout_at(until, Measured::new(sending, &mut cpu)).await
         };
-        let fault = match timeout_at(until, sending).await {
+        let state = store.data();
+        PluginCalled {
+            plugin: &self.rights.plugin,
+            took: began.elapsed(),
+            cpu,
+            memory_bytes: state.held.memory_bytes(),
+            requests: state.calls,
+        }
+        .emit();
+        let fault = match answer {
             Ok(Ok(result)) => return self.outcome(result),
             Ok(Err(why)) if why.is::<PoolConcurrencyLimitError>() => return busy(),
             Ok(Err(why)) => self.fault(&why, &store),
             Err(_) => Fault::Wall,
         };
-        metrics::counter!(
-            "nuncio_plugin_faults_total",
-            "plugin" => self.rights.plugin.clone(),
-            "cause" => fault.code()
-        )
-        .increment(1);
+        PluginStopped { plugin: &self.rights.plugin, cause: fault.code() }.emit();
         // Whatever broke, it broke after the provider may have got the message.
         if store.data().may_have_arrived {
             return Outcome::Unknown { failure: fault.failure() };

@@ -4,6 +4,8 @@
 //! There is no timer in it. Under load a commit gathers what arrived during the one before; alone,
 //! a call is written at once.
 
+use std::time::Instant;
+
 use futures_util::future::BoxFuture;
 use sqlx::{Connection, SqliteConnection};
 use tokio::sync::{mpsc, oneshot};
@@ -15,6 +17,7 @@ use super::queue::{ClaimCall, ClaimedRows};
 use super::streams::Streams;
 use super::{claims, events, queue};
 use crate::model::{EventId, Frame, RunId};
+use crate::telemetry::RowsCommitted;
 
 /// Calls waiting for the writer; a caller past this waits for a place.
 const WAITING: usize = 8192;
@@ -194,8 +197,13 @@ impl Tick {
     /// Writes and answers. If the transaction fails, each call is tried alone, so that one that
     /// cannot be written fails none of its neighbours.
     async fn write(mut self, connection: &mut SqliteConnection, streams: &mut Streams) {
+        let began = Instant::now();
         match self.transact(connection, streams).await {
-            Ok(written) => self.answer(written),
+            Ok(written) => {
+                let (rows, took) = (self.rows, began.elapsed());
+                RowsCommitted { store: "sqlite", rows, took }.emit();
+                self.answer(written);
+            }
             Err(error) if self.calls <= 1 => {
                 streams.forget();
                 self.fail(error);
