@@ -7,6 +7,7 @@ mod loader;
 mod encryption;
 mod limits;
 mod provider;
+mod retention;
 mod tenant;
 mod secret;
 mod document;
@@ -27,6 +28,7 @@ pub use error::{ConfigError, Origin};
 pub use limits::{Relay, Server};
 pub use loader::{Flag, Loaded, load};
 pub use provider::{OnUnknown, Provider, Rate};
+pub use retention::{Keep, Retention};
 pub use secret::{Secret, SecretError};
 pub use setting::Setting;
 pub use tenant::{QuietHours, Tenant, TenantPreferences};
@@ -57,6 +59,8 @@ pub struct Config {
 pub struct Store {
     /// `sqlite:path/to/nuncio.db`.
     pub url: String,
+    /// For how long what has ended is kept.
+    pub retention: Retention,
 }
 
 /// Who may call.
@@ -167,7 +171,7 @@ pub enum LogFormat {
 
 impl Default for Store {
     fn default() -> Self {
-        Self { url: "sqlite:nuncio.db".into() }
+        Self { url: "sqlite:nuncio.db".into(), retention: Retention::default() }
     }
 }
 

@@ -147,7 +147,8 @@ impl Node {
         let settings =
             Settings { workers: config.engine.workers, lease: config.engine.lease.0, grace: GRACE };
         let node: uuid::Uuid = clock.id();
-        let jobs = Jobs::start(&format!("node-{}", node.simple()), &pipeline, settings);
+        let jobs = Jobs::start(&format!("node-{}", node.simple()), &pipeline, settings)
+            .pruning(&pipeline, config.store.retention);
 
         let metrics = Metrics::install()?;
         let relay = Relay {

@@ -17,12 +17,13 @@ mod calendar;
 mod device;
 mod collection;
 mod event;
-mod frame;
+pub(crate) mod frame;
 mod inbox;
 mod key;
 mod ledger;
 mod message;
 mod queue;
+mod retention;
 mod stop;
 mod room;
 mod user;
@@ -43,6 +44,7 @@ pub use queue::{
     Claim, Departed, Departure, DueEvent, DueMessage, DueRun, Held, Plan, Progress, Queue,
     QueueName, Recovered, RetryUnknown, Settlement, Unplanned, Unsent,
 };
+pub use retention::{Kept, Mark, Pruned, Retention};
 pub use room::Rooms;
 pub use stop::{Stop, Stopped, Stops};
 pub use user::{Erased, Topics, Users};
@@ -67,6 +69,7 @@ pub trait Store:
     + Waits
     + Frames
     + Rooms
+    + Retention
     + Send
     + Sync
     + 'static
@@ -89,6 +92,7 @@ impl<T> Store for T where
         + Waits
         + Frames
         + Rooms
+        + Retention
         + Send
         + Sync
         + 'static

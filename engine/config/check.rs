@@ -7,6 +7,8 @@ use crate::diagnostic::did_you_mean;
 const ALGORITHMS: [&str; 4] = ["HS256", "RS256", "ES256", "EdDSA"];
 /// A shorter lease would end under a worker that only waited for the disk.
 const LEASE: Span = Span::seconds(5);
+/// A repetition of an event within it counts once, whatever is set.
+const LEAST_KEPT: Span = Span::seconds(60 * 60);
 /// The provider that needs no configuration.
 const CAPTURE: &str = "capture";
 
@@ -22,6 +24,7 @@ pub(super) fn check(
     check.engine(config);
     check.egress(config);
     check.limits(config);
+    check.retention(config);
     if !config.store.url.starts_with("sqlite:") {
         let hint = "write `sqlite:path/to/nuncio.db`";
         check.conflict(&["store", "url"], "the store is none that is known".into(), Some(hint));
@@ -110,6 +113,27 @@ impl Check<'_> {
             if entry.parse::<ipnet::IpNet>().is_err() {
                 let message = format!("`{entry}` is no CIDR");
                 self.conflict(&["egress", "allow_private"], message, Some("as `10.0.0.0/8`"));
+            }
+        }
+    }
+
+    /// What is younger than that may still be looked at by what waits for it.
+    fn retention(&mut self, config: &Config) {
+        let kept = &config.store.retention;
+        for (name, keep) in [
+            ("events", kept.events),
+            ("messages", kept.messages),
+            ("attempts", kept.attempts),
+            ("decisions", kept.decisions),
+            ("dead_letters", kept.dead_letters),
+            ("inbox", kept.inbox),
+            ("frames", kept.frames),
+            ("sayings", kept.sayings),
+        ] {
+            if keep.span().is_some_and(|span| span < LEAST_KEPT.0) {
+                let message = format!("`{keep}` is too short; {LEAST_KEPT} is the least");
+                let hint = "`never` keeps it without an end";
+                self.conflict(&["store", "retention", name], message, Some(hint));
             }
         }
     }

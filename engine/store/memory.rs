@@ -17,6 +17,7 @@ mod ledger;
 mod message;
 mod plan;
 mod queue;
+mod retention;
 mod stop;
 mod room;
 mod stream;
@@ -87,6 +88,8 @@ struct State {
     kept: HashMap<Stream, Kept>,
     rooms: BTreeMap<RoomName, Room>,
     once: BTreeMap<Once, serde_json::Value>,
+    /// How many events were accepted.
+    accepted: usize,
 }
 
 struct EventRow {

@@ -20,6 +20,7 @@ mod people;
 mod plan;
 mod queue;
 mod recover;
+mod retention;
 mod rooms;
 mod rows;
 mod stops;

@@ -71,9 +71,11 @@ pub enum Buckets {
 /// A metric with `N` labels.
 pub(super) struct Family<H, const N: usize> {
     about: &'static About,
-    /// By the hash of their labels.
-    series: RwLock<BTreeMap<u64, ([Box<str>; N], H)>>,
+    series: RwLock<Series<H, N>>,
 }
+
+/// Handles with their labels, by the hash of these.
+type Series<H, const N: usize> = BTreeMap<u64, ([Box<str>; N], H)>;
 
 /// A series of some kind.
 pub(super) trait Handle: Sized {
