@@ -27,7 +27,10 @@ enum Source {
 struct Manual {
     now: Timestamp,
     random: StdRng,
-    /// Counts ids made within one instant, so that they sort in the order of their making.
+    /// The instant of the last id: where the clock is put back, ids still sort in the order of
+    /// their making, as those of the system clock do.
+    last_id: Timestamp,
+    /// Counts ids made within one instant.
     ids: u16,
     sleepers: BTreeMap<(Timestamp, u64), oneshot::Sender<()>>,
     slept: u64,
@@ -43,6 +46,7 @@ impl Clock {
         let manual = Manual {
             now,
             random: StdRng::seed_from_u64(seed),
+            last_id: now,
             ids: 0,
             sleepers: BTreeMap::new(),
             slept: 0,
@@ -129,7 +133,6 @@ impl Clock {
         };
         let mut manual = lock(manual);
         manual.now = milliseconds(now);
-        manual.ids = 0;
         while let Some(first) = manual.sleepers.first_entry() {
             if first.key().0 > now {
                 break;
@@ -152,9 +155,13 @@ impl Manual {
     fn id(&mut self) -> Uuid {
         let mut bytes = [0; 10];
         self.random.fill_bytes(&mut bytes);
+        if self.now > self.last_id {
+            self.last_id = self.now;
+            self.ids = 0;
+        }
         bytes[..2].copy_from_slice(&self.ids.to_be_bytes());
         self.ids = self.ids.wrapping_add(1);
-        let millis = u64::try_from(self.now.as_millisecond()).unwrap_or_default();
+        let millis = u64::try_from(self.last_id.as_millisecond()).unwrap_or_default();
         uuid::Builder::from_unix_timestamp_millis(millis, &bytes).into_uuid()
     }
 

@@ -26,6 +26,7 @@ mod server;
 mod services;
 mod steps;
 mod simulate;
+mod simulation;
 mod telemetry;
 mod templates;
 mod tidy;

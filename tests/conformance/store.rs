@@ -96,6 +96,7 @@ macro_rules! exercise {
                 what_was_being_sent_is_unknown
                 an_unknown_message_may_be_sent_again
                 events_and_runs_are_due_again
+                claims_of_messages_are_counted
             );
             exercise!(@ $make, stop:
                 a_claimed_run_that_is_stopped_writes_nothing

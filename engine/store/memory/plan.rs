@@ -109,8 +109,14 @@ impl State {
         self.due_runs.progressed(id);
     }
 
-    /// The message is due at its `due_at`, if it is to be sent.
+    /// The message got somewhere, and is due at its `due_at` if it is to be sent.
     pub(super) fn schedule_message(&mut self, id: MessageId) {
+        self.place_message(id);
+        self.due_messages.progressed(id);
+    }
+
+    /// The message is due at its `due_at`, if it is to be sent. Its claims are still counted.
+    pub(super) fn place_message(&mut self, id: MessageId) {
         let Some(MessageRow { message, .. }) = self.messages.get(&id) else { return };
         let run = message.run;
         if message.status == MessageStatus::Pending {
@@ -118,7 +124,6 @@ impl State {
         } else {
             self.due_messages.rest(id);
         }
-        self.due_messages.progressed(id);
         self.wake_by_state(run);
     }
 

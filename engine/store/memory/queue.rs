@@ -237,7 +237,8 @@ impl State {
                     *departed_at = None;
                 }
                 message.status = MessageStatus::Pending;
-                self.schedule_message(id);
+                self.due_messages.unclaim(id);
+                self.place_message(id);
             }
             Unsent::Event(..) | Unsent::Run(..) => {}
         }
@@ -274,7 +275,7 @@ impl State {
                 row.message.status = MessageStatus::Pending;
                 recovered.released += 1;
             }
-            self.schedule_message(id);
+            self.place_message(id);
         }
         self.forget_windows(now);
         recovered

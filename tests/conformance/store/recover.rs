@@ -1,5 +1,5 @@
 use nuncio::model::{AttemptOutcome, ChannelName, MessageStatus, ProviderName, RunStatus};
-use nuncio::store::{Plan, QueueName, Recovered};
+use nuncio::store::{Plan, QueueName, Recovered, Unsent};
 
 use super::scene::{LEASE, Scene, settlement};
 
@@ -101,4 +101,25 @@ pub async fn events_and_runs_are_due_again(scene: Scene) {
     let events = scene.store.claim_events(scene.claim(10)).await.unwrap();
     assert_eq!((events[0].event.id, events[0].cursor.as_deref()), (event.id, Some("page 1")));
     assert_eq!(scene.store.claim_runs(scene.claim(10)).await.unwrap()[0].run.id, message.run);
+}
+
+pub async fn claims_of_messages_are_counted(scene: Scene) {
+    let message = scene.send("42", |_, _| {}).await;
+    // A claim that died with its worker counts, before and after its departure; one that was given
+    // back does not.
+    for (expected, leaves) in [(1, false), (2, true), (3, true), (4, false), (4, false)] {
+        let due = scene.claim_message().await;
+        assert_eq!((due.message.id, due.claims), (message.id, expected));
+        if expected == 4 {
+            let unsent = vec![Unsent::Message(message.id, due.fence)];
+            scene.store.unsent(unsent).await.unwrap();
+            continue;
+        }
+        assert_eq!(leaves, leaves && scene.depart(message.id, due.fence).await);
+        scene.store.recover(scene.now(), true, &|_, _| true).await.unwrap();
+    }
+    let due = scene.claim_message().await;
+    let later = settlement(message.id, due.fence, MessageStatus::Pending);
+    assert!(scene.settle(later).await.is_some());
+    assert_eq!(scene.claim_message().await.claims, 1, "it got somewhere");
 }
