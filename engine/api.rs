@@ -26,6 +26,7 @@ mod problem;
 mod query;
 mod runs;
 mod rooms;
+mod tail;
 mod topics;
 mod turn;
 mod users;
@@ -122,6 +123,7 @@ fn service() -> Router<Arc<State>> {
             put(topics::subscribe).delete(topics::unsubscribe),
         )
         .route("/v1/topics/{topic}/subscribers", get(topics::subscribers))
+        .route("/v1/tail", get(tail::follow))
         .route("/v1/messages", get(messages::list))
         .route("/v1/messages/{id}", get(messages::show))
         .route("/v1/messages/{id}/explain", get(explained::message))

@@ -18,6 +18,7 @@ mod preview;
 mod run;
 mod schema;
 mod simulate;
+mod tail;
 mod test;
 mod token;
 mod workflows;
@@ -79,6 +80,8 @@ enum What {
     Emit(emit::Emit),
     /// What became of an event, a run or a message, and why
     Explain(explain::Explain),
+    /// What a node does, as it happens
+    Tail(tail::Tail),
     /// A template with its sample: text, HTML, or a picture in the browser
     Preview(preview::Preview),
     /// Keys for services
@@ -130,6 +133,7 @@ pub fn run() -> ExitCode {
         What::Test(test) => test.run(format),
         What::Emit(emit) => emit.run(format),
         What::Explain(explain) => explain.run(format),
+        What::Tail(tail) => tail.run(format),
         What::Preview(preview) => preview.run(format),
         What::Key(key) => key.run(format),
         What::Token(token) => token.run(),

@@ -7,6 +7,7 @@ mod loader;
 mod encryption;
 mod limits;
 mod provider;
+mod otlp;
 mod retention;
 mod tenant;
 mod secret;
@@ -27,6 +28,7 @@ pub use environment::Environment;
 pub use error::{ConfigError, Origin};
 pub use limits::{Relay, Server};
 pub use loader::{Flag, Loaded, load};
+pub use otlp::Otlp;
 pub use provider::{OnUnknown, Provider, Rate};
 pub use retention::{Keep, Retention};
 pub use secret::{Secret, SecretError};
@@ -159,6 +161,7 @@ pub struct Telemetry {
     pub log_format: LogFormat,
     /// A `tracing` filter (`info,nuncio=debug`). Default `info`.
     pub log: String,
+    pub otlp: Otlp,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -221,7 +224,7 @@ impl Default for AllowPrivate {
 
 impl Default for Telemetry {
     fn default() -> Self {
-        Self { log_format: LogFormat::Text, log: "info".into() }
+        Self { log_format: LogFormat::Text, log: "info".into(), otlp: Otlp::default() }
     }
 }
 

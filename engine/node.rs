@@ -10,6 +10,7 @@ mod open_files;
 mod reload;
 mod seal;
 mod serve;
+mod traces;
 mod view;
 
 use std::net::SocketAddr;
@@ -38,7 +39,7 @@ use crate::relay::{self, Hub, Relay};
 use crate::seal::SealError;
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Recovered, Store, StoreError};
-use crate::telemetry::Metrics;
+use crate::telemetry::{Exporting, Metrics};
 use serve::Door;
 use view::{Captured, View};
 
@@ -74,10 +75,16 @@ pub struct Node {
     view: Arc<View>,
     hub: Arc<Hub>,
     jobs: Jobs,
-    serving: JoinHandle<()>,
-    stop: CancellationToken,
+    outside: Outside,
     recovered: Recovered,
     problems: Vec<Diagnostic>,
+}
+
+/// What others see of a node.
+struct Outside {
+    serving: JoinHandle<()>,
+    stop: CancellationToken,
+    exporting: Option<Exporting>,
 }
 
 /// Why a node does not start. Nothing is left running.
@@ -106,7 +113,7 @@ pub enum StartError {
     Files(Vec<Diagnostic>),
     #[error("the address cannot be listened on")]
     Listen(#[source] std::io::Error),
-    #[error("metrics cannot be recorded")]
+    #[error("metrics or traces cannot be recorded")]
     Metrics(#[from] crate::telemetry::TelemetryError),
 }
 
@@ -115,6 +122,7 @@ impl Node {
     pub async fn start(setup: Setup) -> Result<Self, StartError> {
         let Setup { config, environment, cache, compiler, listener, dev } = setup;
         let clock = Clock::system();
+        let exporting = traces::start(&config, &environment, &clock)?;
         let address = listener.local_addr().map_err(StartError::Listen)?;
         if !config.store.url.starts_with("sqlite:") {
             return Err(StartError::StoreUrl(config.store.url));
@@ -146,8 +154,7 @@ impl Node {
         let recovered = pipeline.recover(true).await?;
         let settings =
             Settings { workers: config.engine.workers, lease: config.engine.lease.0, grace: GRACE };
-        let node: uuid::Uuid = clock.id();
-        let jobs = Jobs::start(&format!("node-{}", node.simple()), &pipeline, settings)
+        let jobs = Jobs::start(&name(&clock), &pipeline, settings)
             .pruning(&pipeline, config.store.retention);
 
         let metrics = Metrics::install()?;
@@ -177,10 +184,11 @@ impl Node {
         };
         let router = api::router(parts).merge(relay::router(Arc::new(relay)));
         let stop = CancellationToken::new();
-        let door = Door::new(listener, router, &config.server, clock.clone());
-        let serving = serve(door, metrics, clock, stop.clone());
+        let door = Door::new(listener, router, &config.server, clock);
+        let serving = serve(door, metrics, stop.clone());
         view.ready();
-        Ok(Self { address, pipeline, store, view, hub, jobs, serving, stop, recovered, problems })
+        let outside = Outside { serving, stop, exporting };
+        Ok(Self { address, pipeline, store, view, hub, jobs, outside, recovered, problems })
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -219,14 +227,18 @@ impl Node {
     /// sent away, the file is closed.
     pub async fn stop(self) {
         self.view.stopping();
-        self.stop.cancel();
+        self.pipeline.end_tail();
+        self.outside.stop.cancel();
         self.hub.close(SPREAD).await;
         self.jobs.stop().await;
-        let serving = self.serving;
+        let Outside { serving, exporting, .. } = self.outside;
         if tokio::time::timeout(GRACE, serving).await.is_err() {
             tracing::warn!("requests were still going on at the end of the grace");
         }
         self.store.close().await;
+        if let Some(exporting) = exporting {
+            exporting.stop().await;
+        }
     }
 }
 
@@ -284,13 +296,19 @@ fn in_force(pipeline: &Arc<Pipeline>) -> Box<dyn Fn() -> Arc<Catalog> + Send + S
     Box::new(move || pipeline.catalog())
 }
 
-fn serve(door: Door, metrics: Metrics, clock: Clock, stop: CancellationToken) -> JoinHandle<()> {
+fn serve(door: Door, metrics: Metrics, stop: CancellationToken) -> JoinHandle<()> {
+    let clock = door.clock().clone();
     tokio::spawn(async move {
         tokio::select! {
             () = door.serve(stop) => {}
             () = metrics.upkeep(&clock) => {}
         }
     })
+}
+
+/// Another with each start (docs/decisions/0002, T8).
+fn name(clock: &Clock) -> String {
+    format!("node-{}", clock.id::<uuid::Uuid>().simple())
 }
 
 fn policy(config: &Config) -> Result<egress::Policy, StartError> {

@@ -23,6 +23,7 @@ mod stops;
 mod reach;
 mod run;
 mod past;
+mod tail;
 mod wake;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -40,21 +41,21 @@ use crate::dispatch::{Dispatch, Dispatched};
 use crate::egress::Fetch;
 use crate::gate::{self, Answer as GateAnswer, Facts};
 use crate::ingest::{self, Incoming, Refusal};
-use crate::model::{
-    Decision, Event, Frame, Planned, ProviderName, Recipient, RunStatus, Span, Verdict, Version,
-};
+use crate::model::{Event, Frame, Planned, ProviderName, Recipient, Span, Version};
 use crate::plan;
 use crate::render::{self, Rendered};
 use crate::store::{
-    Acceptance, Accepted, CalendarQuery, Departed, Departure, DueMessage, DueRun, Held, Plan,
-    Progress, QueueName, Recovered, Store, StoreError,
+    Acceptance, Accepted, CalendarQuery, Departed, Departure, DueMessage, Held, QueueName,
+    Recovered, Store, StoreError,
 };
+use crate::telemetry::{self, Traced};
 use crate::workflow::Workflow;
 use attempt::{Ended, Since};
 use fetch::Fetcher;
 use past::Ground;
 
 pub use calendar::Foreseen;
+pub use tail::{Happening, Tail};
 pub use wake::Wake;
 
 /// A permit not used by then goes back to the gates (docs/reference/gates.md).
@@ -73,6 +74,11 @@ pub trait Accept: Send + Sync {
 
     /// What is planned: what the store has due, with the further moments of each run's loops.
     async fn calendar(&self, query: &CalendarQuery) -> Result<Vec<Foreseen>, StoreError>;
+
+    /// For those who look on; `None` where nothing is told.
+    fn tail(&self) -> Option<&Tail> {
+        None
+    }
 }
 
 /// The stages, joined. Shared by everything that brings work.
@@ -87,6 +93,7 @@ pub struct Pipeline {
     wake: Arc<Wake>,
     rules: Rules,
     fetcher: Fetcher,
+    tail: Tail,
     /// A run was made to wait, since the start.
     waits: AtomicBool,
 }
@@ -134,6 +141,7 @@ impl Accept for Pipeline {
         events: Vec<Incoming>,
     ) -> Result<Vec<Result<ingest::Answer, Refusal>>, StoreError> {
         let catalog = self.catalog();
+        let trace = telemetry::traceparent();
         let admitted: Vec<Result<(Event, [u8; 32]), Refusal>> = events
             .into_iter()
             .map(|incoming| {
@@ -144,6 +152,7 @@ impl Accept for Pipeline {
                     self.rules.strict_events,
                     &self.clock,
                 )?;
+                event.trace = trace.clone();
                 event.sensitive = catalog.workflows.are_sensitive(&event.name);
                 Ok((event, hash))
             })
@@ -163,7 +172,10 @@ impl Accept for Pipeline {
                 }
             });
         }
-        let mut accepted = self.store.accept(acceptances).await?.into_iter();
+        let told = self.tail.of_acceptances(&acceptances);
+        let accepted = Traced::part("store").around(self.store.accept(acceptances)).await?;
+        self.tail.tell_new(told, &accepted);
+        let mut accepted = accepted.into_iter();
         let answer = |each: Option<_>| each.or_else(|| accepted.next().map(|new| self.answer(new)));
         let answers = answers.into_iter().filter_map(answer).collect();
         self.wake.tell(QueueName::Events);
@@ -174,6 +186,10 @@ impl Accept for Pipeline {
 
     async fn calendar(&self, query: &CalendarQuery) -> Result<Vec<Foreseen>, StoreError> {
         self.foresee(query).await
+    }
+
+    fn tail(&self) -> Option<&Tail> {
+        Some(&self.tail)
     }
 }
 
@@ -196,6 +212,7 @@ impl Pipeline {
             wake: Arc::default(),
             rules,
             fetcher: Fetcher::default(),
+            tail: Tail::new(),
             waits: AtomicBool::new(false),
         }
     }
@@ -212,6 +229,11 @@ impl Pipeline {
 
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.store
+    }
+
+    /// Those who look on are told nothing more: the node stops.
+    pub fn end_tail(&self) {
+        self.tail.close();
     }
 
     pub fn wake(&self) -> &Arc<Wake> {
@@ -248,66 +270,23 @@ impl Pipeline {
         Ok(recovered)
     }
 
-    /// Takes a run on from where it waits.
-    pub async fn advance(&self, due: DueRun) {
-        let DueRun { mut run, event, fence, attempt } = due;
-        let id = run.id;
-        let mut plan = Plan::default();
-        if attempt > MOST_CLAIMS {
-            run.status = RunStatus::Failed;
-            let reason = format!("its worker ended {MOST_CLAIMS} times");
-            let now = self.clock.now();
-            plan.decisions.push(Decision::of_run(
-                &run,
-                now,
-                Verdict::Fail,
-                "attempts.exhausted",
-                reason,
-            ));
-        } else {
-            match self.workflow(&run).await {
-                Ok(workflow) => {
-                    let recipient = match self.recipient(&run).await {
-                        Ok(recipient) => recipient,
-                        Err(error) => {
-                            return tracing::warn!(%error, run = %id, "the recipient could not be loaded");
-                        }
-                    };
-                    let told = Told { workflow: &workflow, event: &event, recipient: &recipient };
-                    if let Err(error) = self.go_far(told, &mut run, &mut plan).await {
-                        return tracing::warn!(%error, run = %id, "a run could not go on yet");
-                    }
-                }
-                Err(error) => {
-                    return tracing::warn!(%error, run = %id, "the workflow could not be loaded");
-                }
-            }
-        }
-        if run.status == RunStatus::Failed {
-            plan.leaves.push((id, self.clock.now()));
-        }
-        let waits = !plan.waits.is_empty();
-        let progress = Progress { id, fence, plan, run: Some(run) };
-        self.save(|| self.store.advanced(vec![progress.clone()])).await;
-        self.wake.tell(QueueName::Events);
-        self.wake.tell(QueueName::Runs);
-        self.wake.tell(QueueName::Messages);
-        if waits {
-            // What it waits for may be there already.
-            self.wake.tell(QueueName::Runs);
-        }
-    }
-
     /// Lets a due message leave, or says why not.
     pub async fn deliver(&self, due: DueMessage) {
         let (id, fence) = (due.message.id, due.fence);
         let channel = due.message.channel.clone();
         let since = Since { accepted: due.event.received_at, due: due.message.due_at };
-        match self.attempt(due).await {
+        let span = Traced::of_event("deliver", due.event.trace.as_deref());
+        span.set("nuncio.channel", || channel.to_string());
+        span.set("nuncio.message", || id.to_string());
+        span.set("nuncio.workflow", || due.message.workflow.to_string());
+        let looked = self.tail.of_due(&due);
+        match span.around(self.attempt(due)).await {
             Ok(Some(ended)) => {
                 ended.emit(&channel, since);
+                let told = tail::Told::ended(looked, &ended);
                 let settlement = ended.settlement(id, fence);
                 self.save(|| self.store.settle(vec![settlement.clone()])).await;
+                self.tail.tell(told);
                 // A run may have waited for it. One that began before this process is seen within
                 // the second in which claimers look by themselves.
                 if self.waits.load(Ordering::Relaxed) {
@@ -365,7 +344,8 @@ impl Pipeline {
             }
             self.depart(departure(provider.clone(), at), &mut back).await
         };
-        let dispatched = self.dispatch.send(&rendered, number, order, depart).await?;
+        let dispatching = self.dispatch.send(&rendered, number, order, depart);
+        let dispatched = Traced::part("dispatch").around(dispatching).await?;
         if let Dispatched::Withdrawn = dispatched {
             return Ok(back);
         }
@@ -420,7 +400,7 @@ impl Pipeline {
             left_before: ground.left_before,
             past: &ground.past,
         };
-        let permit = match gate::ask(planned, &facts) {
+        let permit = match Traced::part("gate").inside(|| gate::ask(planned, &facts)) {
             GateAnswer::Send(permit) => *permit,
             stopped => return Err(Box::new(Ended::stopped(stopped))),
         };
@@ -438,7 +418,8 @@ impl Pipeline {
             Err(error) => return Err(Box::new(Ended::no_data(permit.planned(), &error, now))),
         };
         let zone = self.rules.time_zone.iana_name().unwrap_or("UTC");
-        render::render(permit, template, data, &catalog.templates, zone)
+        Traced::part("render")
+            .inside(|| render::render(permit, template, data, &catalog.templates, zone))
             .map_err(|error| Box::new(Ended::not_rendered(&error, now)))
     }
 

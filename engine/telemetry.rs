@@ -1,6 +1,6 @@
-//! What the operator gets to see: log lines and metrics.
+//! What the operator gets to see: log lines, metrics and traces.
 //!
-//! Both come from the typed events of `event`: one struct a thing that happened, whose `emit`
+//! The first two come from the typed events of `event`: one struct a thing that happened, whose `emit`
 //! holds line and counter together. `table` names every metric, `family` keeps its series. Metric
 //! names are `nuncio_<name>_<unit>_total`, without `_total` for gauges and histograms. Never
 //! logged: addresses, bodies, tokens, keys, names.
@@ -9,6 +9,7 @@ mod event;
 mod family;
 mod process;
 mod table;
+mod trace;
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -20,10 +21,11 @@ pub use event::{
     BacklogSeen, ConnectionClosed, ConnectionOpened, ConnectionRefused, ConnectionsCounted,
     EventsAccepted, EventsRefused, FrameReceived, FramesSent, HandlerPanicked, MessageAttempted,
     MessageDecided, MessageSent, PluginCalled, PluginStopped, RequestAnswered, RowsClaimed,
-    RowsCommitted, RowsPruned, RunDecided, StoreFailed,
+    RowsCommitted, RowsPruned, RunDecided, SpansDropped, StoreFailed,
 };
 pub use family::{About, Kind};
 pub use table::{ALL as METRICS, reference as metrics_reference};
+pub use trace::{Export, Exporting, Traced, propagated, trace, traceparent};
 
 use crate::clock::Clock;
 
@@ -35,8 +37,10 @@ const UPKEEP: Duration = Duration::from_secs(5);
 pub enum TelemetryError {
     #[error("`{filter}` is no log filter")]
     Filter { filter: String, source: tracing_subscriber::filter::ParseError },
-    #[error("a log or metrics recorder is installed already")]
+    #[error("a log, metrics or trace recorder is installed already")]
     Installed,
+    #[error("`telemetry.otlp` cannot be used: {0}")]
+    Exporter(String),
 }
 
 /// Starts writing log lines to standard error: as JSON objects, or for people.

@@ -258,6 +258,7 @@ impl Server {
             depth: 0,
             told: Vec::new(),
             sensitive: false,
+            trace: None,
         }
     }
 
@@ -424,6 +425,7 @@ impl Accept for Unplanned {
                 depth: 0,
                 told: Vec::new(),
                 sensitive: false,
+                trace: None,
             },
             plan: Plan::default(),
             emitter: None,

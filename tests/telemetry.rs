@@ -1,5 +1,9 @@
 //! What is told to the operator, and what is not.
 
+mod logs;
+mod tail;
+mod trace;
+
 use nuncio::telemetry::{About, METRICS, Metrics, TelemetryError, log};
 use serde_json::json;
 

@@ -7,7 +7,9 @@ use axum::response::{Html, IntoResponse, Response};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{catalog, events, explained, inbox, messages, operate, rooms, runs, topics, users};
+use super::{
+    catalog, events, explained, inbox, messages, operate, rooms, runs, tail, topics, users,
+};
 
 /// Everything that is served, but the relay.
 #[derive(OpenApi)]
@@ -17,7 +19,7 @@ use super::{catalog, events, explained, inbox, messages, operate, rooms, runs, t
         events::create, events::show, explained::event,
         users::replace, users::change, users::show, users::erase, users::bulk,
         topics::subscribe, topics::unsubscribe, topics::subscribers,
-        messages::list, messages::show, explained::message, messages::retry, messages::cancel,
+        tail::follow, messages::list, messages::show, explained::message, messages::retry, messages::cancel,
         runs::cancel, runs::calendar,
         rooms::relay, rooms::join, rooms::leave, rooms::tell,
         catalog::workflows, catalog::reload, catalog::channels,

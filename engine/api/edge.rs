@@ -14,7 +14,7 @@ use super::envelope::InboxError;
 use super::problem::Problem;
 use super::{Api, State, paced};
 use crate::config;
-use crate::telemetry::{HandlerPanicked, RequestAnswered};
+use crate::telemetry::{HandlerPanicked, RequestAnswered, Traced};
 
 /// Seconds for which a browser may remember what it was allowed.
 const PREFLIGHT_SECONDS: u64 = 600;
@@ -68,6 +68,13 @@ async fn guard(
 ) -> Response {
     let method = counted(request.method());
     let inbox = is_inbox(request.uri().path());
+    let name = || format!("{method} {}", route.as_ref().map_or("", MatchedPath::as_str));
+    let parent = request.headers().get("traceparent").and_then(|text| text.to_str().ok());
+    let span = if is_told(request.uri().path()) {
+        Traced::of_request(name, parent)
+    } else {
+        Traced::none()
+    };
     let answer = async {
         match paced::request(&api, request) {
             Ok(request) => next.run(request).await,
@@ -75,7 +82,7 @@ async fn guard(
             Err(error) => Problem::from(error).into_response(),
         }
     };
-    let answer = std::panic::AssertUnwindSafe(answer);
+    let answer = std::panic::AssertUnwindSafe(span.around(answer));
     let response = match futures_util::FutureExt::catch_unwind(answer).await {
         Ok(response) => response,
         Err(panic) => {
@@ -88,7 +95,9 @@ async fn guard(
         }
     };
     let route = route.as_ref().map_or("", MatchedPath::as_str);
-    RequestAnswered { method, route, status: response.status().as_u16() }.emit();
+    let status = response.status().as_u16();
+    span.set("http.response.status_code", || i64::from(status));
+    RequestAnswered { method, route, status }.emit();
     response
 }
 
@@ -109,6 +118,11 @@ fn counted(method: &Method) -> &'static str {
         "OPTIONS" => "OPTIONS",
         _ => "other",
     }
+}
+
+/// Whether a trace says anything of it: an operator's probes come every second.
+fn is_told(path: &str) -> bool {
+    path.starts_with("/v1/") || path.starts_with("/api/")
 }
 
 fn is_inbox(path: &str) -> bool {

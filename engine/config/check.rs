@@ -25,6 +25,10 @@ pub(super) fn check(
     check.egress(config);
     check.limits(config);
     check.retention(config);
+    if !(0.0..=1.0).contains(&config.telemetry.otlp.sample) {
+        let message = "a share is from 0 to 1".into();
+        check.conflict(&["telemetry", "otlp", "sample"], message, None);
+    }
     if !config.store.url.starts_with("sqlite:") {
         let hint = "write `sqlite:path/to/nuncio.db`";
         check.conflict(&["store", "url"], "the store is none that is known".into(), Some(hint));

@@ -38,7 +38,10 @@ pub(super) fn is_secret(path: &[String]) -> bool {
     let path: Vec<&str> = path.iter().map(String::as_str).collect();
     matches!(
         path[..],
-        ["auth", "secret"] | ["providers", _, "secrets", ..] | ["encryption", "keys", ..]
+        ["auth", "secret"]
+            | ["providers", _, "secrets", ..]
+            | ["encryption", "keys", ..]
+            | ["telemetry", "otlp", "headers", ..]
     )
 }
 

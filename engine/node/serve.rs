@@ -65,6 +65,10 @@ impl Door {
         Self { listener, router, header_timeout, places, most, clock }
     }
 
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
     /// Serves until `stop`, then until every connection has had its answer.
     pub async fn serve(self, stop: CancellationToken) {
         let connections = TaskTracker::new();

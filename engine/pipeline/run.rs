@@ -5,14 +5,72 @@ use std::sync::atomic::Ordering;
 
 use super::attempt::Since;
 use super::past::Ground;
-use super::{Pipeline, Told, inbox};
-use crate::model::{Planned, Run, Span};
+use super::{MOST_CLAIMS, Pipeline, Told, inbox};
+use crate::model::{Decision, Planned, Run, RunStatus, Span, Verdict};
 use crate::plan::{self, Asked, Question, Surroundings};
-use crate::store::{Plan, StoreError};
-use crate::telemetry::RunDecided;
+use crate::store::{DueRun, Plan, Progress, QueueName, StoreError};
+use crate::telemetry::{RunDecided, Traced};
 use crate::workflow::Workflow;
 
 impl Pipeline {
+    /// Takes a run on from where it waits.
+    pub async fn advance(&self, due: DueRun) {
+        let span = Traced::of_event("advance", due.event.trace.as_deref());
+        span.set("nuncio.workflow", || due.run.workflow.to_string());
+        span.around(self.advance_run(due)).await;
+    }
+
+    async fn advance_run(&self, due: DueRun) {
+        let DueRun { mut run, event, fence, attempt } = due;
+        let id = run.id;
+        let mut plan = Plan::default();
+        if attempt > MOST_CLAIMS {
+            run.status = RunStatus::Failed;
+            let reason = format!("its worker ended {MOST_CLAIMS} times");
+            let now = self.clock.now();
+            plan.decisions.push(Decision::of_run(
+                &run,
+                now,
+                Verdict::Fail,
+                "attempts.exhausted",
+                reason,
+            ));
+        } else {
+            match self.workflow(&run).await {
+                Ok(workflow) => {
+                    let recipient = match self.recipient(&run).await {
+                        Ok(recipient) => recipient,
+                        Err(error) => {
+                            return tracing::warn!(%error, run = %id, "the recipient could not be loaded");
+                        }
+                    };
+                    let told = Told { workflow: &workflow, event: &event, recipient: &recipient };
+                    if let Err(error) = self.go_far(told, &mut run, &mut plan).await {
+                        return tracing::warn!(%error, run = %id, "a run could not go on yet");
+                    }
+                }
+                Err(error) => {
+                    return tracing::warn!(%error, run = %id, "the workflow could not be loaded");
+                }
+            }
+        }
+        if run.status == RunStatus::Failed {
+            plan.leaves.push((id, self.clock.now()));
+        }
+        let waits = !plan.waits.is_empty();
+        let told = self.tail.of_plan(&event, &plan);
+        let progress = Progress { id, fence, plan, run: Some(run) };
+        self.save(|| self.store.advanced(vec![progress.clone()])).await;
+        self.tail.tell(told);
+        self.wake.tell(QueueName::Events);
+        self.wake.tell(QueueName::Runs);
+        self.wake.tell(QueueName::Messages);
+        if waits {
+            // What it waits for may be there already.
+            self.wake.tell(QueueName::Runs);
+        }
+    }
+
     /// Takes a run on as far as it goes, with the answers that its steps ask for.
     pub(super) async fn go_far(
         &self,

@@ -124,6 +124,11 @@ pub struct FramesSent {
 /// A client of the relay sent one.
 pub struct FrameReceived;
 
+/// Spans that nobody will see: too many, or the collector was not there.
+pub struct SpansDropped {
+    pub count: u64,
+}
+
 /// A TCP connection was one too many.
 pub struct ConnectionRefused;
 
@@ -280,6 +285,12 @@ impl FramesSent {
 impl FrameReceived {
     pub fn emit(&self) {
         table::RECEIVED_FRAMES.with([], |counter| counter.increment(1));
+    }
+}
+
+impl SpansDropped {
+    pub fn emit(&self) {
+        table::DROPPED_SPANS.with([], |counter| counter.increment(self.count));
     }
 }
 

@@ -90,6 +90,8 @@ table! {
         "TCP connections past `server.max_connections`, answered 503.";
     HANDLER_PANICS<Counter, 0>: "nuncio_handler_panics_total", Kind::Counter, [],
         "Requests whose handler failed in a way that it should not be able to.";
+    DROPPED_SPANS<Counter, 0>: "nuncio_dropped_spans_total", Kind::Counter, [],
+        "Spans of traces that were too many, or that no collector took.";
     RESIDENT_BYTES<Gauge, 0>: "nuncio_resident_bytes", Kind::Gauge, [],
         "Memory of the process.";
     OPEN_FILES<Gauge, 0>: "nuncio_open_files", Kind::Gauge, [],

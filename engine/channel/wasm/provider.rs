@@ -18,7 +18,7 @@ use super::setup::{self, SettingError};
 use super::{Plugin, ProviderError, Setup, outcome};
 use crate::channel::{Channel, Failure, Outcome, Traits};
 use crate::model::Parcel;
-use crate::telemetry::{PluginCalled, PluginStopped};
+use crate::telemetry::{PluginCalled, PluginStopped, Traced};
 
 /// One plugin with one provider's settings and rights.
 pub(super) struct Provider {
@@ -80,7 +80,11 @@ impl Provider {
                 let plugin = self.plugin.0.component.instantiate_async(&mut store).await?;
                 plugin.nuncio_channel_sender().call_send(&mut store, message, &self.config).await
             });
-            timeout_at(until, Measured::new(sending, &mut cpu)).await
+            let span = Traced::call("provider");
+            span.set("nuncio.provider", || self.rights.provider.clone());
+            span.set("nuncio.plugin", || self.rights.plugin.clone());
+            span.set("nuncio.attempt", || i64::from(parcel.attempt));
+            span.around(timeout_at(until, Measured::new(sending, &mut cpu))).await
         };
         let state = store.data();
         PluginCalled {

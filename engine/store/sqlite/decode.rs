@@ -16,7 +16,7 @@ use crate::model::{
 use crate::store::{Result, StoreError};
 
 pub(super) const EVENT: &str = "id, tenant, name, ikey, actor, data, at, received_at, plan_at, cursor, fence, tries, \
-     depth, told";
+     depth, told, trace";
 pub(super) const RUN: &str = "id, event, workflow, recipient, version, role, contact, priority, \
      key, status, position, wake_at, state, started_at, fence, tries, topic";
 pub(super) const MESSAGE: &str = "id, run, step, item, channel, event, recipient, workflow, \
@@ -58,6 +58,7 @@ pub(super) fn event(row: &SqliteRow) -> Result<Event> {
         depth: noun.number(row.try_get(12)?)?,
         told: told.map(|text| noun.json(&text)).transpose()?.unwrap_or_default(),
         sensitive: false,
+        trace: row.try_get(14)?,
         actor: row.try_get::<Option<String>, _>(4)?.map(Into::into),
         data: noun.json(row.try_get(5)?)?,
         at: noun.time(row.try_get(6)?)?,

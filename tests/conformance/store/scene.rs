@@ -75,6 +75,7 @@ impl Scene {
             depth: 0,
             told: Vec::new(),
             sensitive: false,
+            trace: None,
         }
     }
 
