@@ -48,6 +48,7 @@ use crate::clock::Clock;
 use crate::config;
 use crate::gate::Defaults;
 use crate::pipeline::Accept;
+use crate::shared::Shared;
 use crate::store::Store;
 use crate::telemetry::Metrics;
 use pace::Pace;
@@ -56,6 +57,8 @@ use turn::Turns;
 /// What the API stands on.
 pub struct Parts {
     pub store: Arc<dyn Store>,
+    /// Its state is shown.
+    pub shared: Shared,
     pub pipeline: Arc<dyn Accept>,
     pub publish: Arc<dyn Publish>,
     pub clock: Clock,

@@ -9,6 +9,7 @@ mod limits;
 mod provider;
 mod otlp;
 mod retention;
+mod redis;
 mod tenant;
 mod secret;
 mod document;
@@ -30,6 +31,7 @@ pub use limits::{Relay, Server};
 pub use loader::{Flag, Loaded, load};
 pub use otlp::Otlp;
 pub use provider::{OnUnknown, Provider, Rate};
+pub use redis::Redis;
 pub use retention::{Keep, Retention};
 pub use secret::{Secret, SecretError};
 pub use setting::Setting;
@@ -44,6 +46,7 @@ use crate::model::{Category, ChannelName, Limits, ProviderName, Row};
 pub struct Config {
     pub server: Server,
     pub store: Store,
+    pub redis: Redis,
     pub auth: Auth,
     pub engine: Engine,
     pub channels: BTreeMap<ChannelName, Channel>,

@@ -24,6 +24,7 @@ pub mod seal;
 pub mod config;
 pub mod workflow;
 pub mod template;
+pub mod shared;
 pub mod store;
 pub mod channel;
 

@@ -10,6 +10,7 @@ mod open_files;
 mod reload;
 mod seal;
 mod serve;
+mod several;
 mod traces;
 mod view;
 
@@ -35,12 +36,14 @@ use crate::dispatch::Dispatch;
 use crate::egress::{self, Egress};
 use crate::job::{Jobs, Settings};
 use crate::pipeline::{Pipeline, Rules};
-use crate::relay::{self, Hub, Relay};
+use crate::relay::{self, Relay};
 use crate::seal::SealError;
+use crate::shared::BadUrl;
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Recovered, Store, StoreError};
 use crate::telemetry::{Exporting, Metrics};
 use serve::Door;
+use several::Followed;
 use view::{Captured, View};
 
 pub use channels::known as known_channels;
@@ -73,7 +76,7 @@ pub struct Node {
     pipeline: Arc<Pipeline>,
     store: SqliteStore,
     view: Arc<View>,
-    hub: Arc<Hub>,
+    hub: Followed,
     jobs: Jobs,
     outside: Outside,
     recovered: Recovered,
@@ -102,6 +105,8 @@ pub enum StartError {
     #[error("{key} cannot be read")]
     Secret { key: String, source: SecretError },
     #[error(transparent)]
+    Redis(#[from] BadUrl),
+    #[error(transparent)]
     Seal(#[from] SealError),
     #[error(transparent)]
     Auth(#[from] AuthError),
@@ -128,21 +133,22 @@ impl Node {
             return Err(StartError::StoreUrl(config.store.url));
         }
         let store = seal::store(&config, &environment, &clock).await?;
-        let shared: Arc<dyn Store> = Arc::new(store.clone());
+        let remembered: Arc<dyn Store> = Arc::new(store.clone());
+        let shared = several::shared(&config, &environment, &clock)?;
 
         let Outlets { dispatch, egress, view, capture } =
             outlets(&config, &environment, (&cache, compiler), &clock, dev).await?;
 
         let (catalog, problems) = catalog(&config, &view, store.has_key(), dev)?;
-        let keys = Arc::new(KeyRing::new(shared.clone(), clock.clone()));
-        let material = key_material(&config, &environment)?;
-        let tokens = Arc::new(Verifier::new(&config.auth, material, clock.clone())?);
-        let hub = Arc::new(Hub::new(&config.relay, clock.clone()));
+        let keys = Arc::new(KeyRing::new(remembered.clone(), clock.clone()));
+        let tokens = verifier(&config, &environment, &clock)?;
+        let followed = several::hub(&config, &remembered, &shared, &clock);
+        let hub = followed.hub.clone();
         let rules = Rules::of(&config);
         let gates = rules.gates.clone();
         let pipeline = Pipeline::new(
             clock.clone(),
-            shared.clone(),
+            remembered.clone(),
             catalog.clone(),
             dispatch,
             hub.clone(),
@@ -152,15 +158,13 @@ impl Node {
         pipeline.use_catalog(catalog).await?;
         view.follow(&pipeline, store.has_key());
         let recovered = pipeline.recover(true).await?;
-        let settings =
-            Settings { workers: config.engine.workers, lease: config.engine.lease.0, grace: GRACE };
-        let jobs = Jobs::start(&name(&clock), &pipeline, settings)
+        let jobs = Jobs::start(&name(&clock), &pipeline, settings(&config))
             .pruning(&pipeline, config.store.retention);
 
         let metrics = Metrics::install()?;
         let relay = Relay {
             hub: hub.clone(),
-            store: shared.clone(),
+            store: remembered.clone(),
             tokens: tokens.clone(),
             clock: clock.clone(),
             limits: config.relay.clone(),
@@ -169,7 +173,8 @@ impl Node {
             catalog: in_force(&pipeline),
         };
         let parts = api::Parts {
-            store: shared,
+            store: remembered,
+            shared,
             pipeline: pipeline.clone(),
             publish: hub.clone(),
             clock: clock.clone(),
@@ -183,11 +188,10 @@ impl Node {
             catalog: view.clone(),
         };
         let router = api::router(parts).merge(relay::router(Arc::new(relay)));
-        let stop = CancellationToken::new();
         let door = Door::new(listener, router, &config.server, clock);
-        let serving = serve(door, metrics, stop.clone());
+        let outside = serve(door, metrics, exporting);
         view.ready();
-        let outside = Outside { serving, stop, exporting };
+        let hub = followed;
         Ok(Self { address, pipeline, store, view, hub, jobs, outside, recovered, problems })
     }
 
@@ -296,14 +300,16 @@ fn in_force(pipeline: &Arc<Pipeline>) -> Box<dyn Fn() -> Arc<Catalog> + Send + S
     Box::new(move || pipeline.catalog())
 }
 
-fn serve(door: Door, metrics: Metrics, stop: CancellationToken) -> JoinHandle<()> {
-    let clock = door.clock().clone();
-    tokio::spawn(async move {
+fn serve(door: Door, metrics: Metrics, exporting: Option<Exporting>) -> Outside {
+    let stop = CancellationToken::new();
+    let (clock, stopped) = (door.clock().clone(), stop.clone());
+    let serving = tokio::spawn(async move {
         tokio::select! {
-            () = door.serve(stop) => {}
+            () = door.serve(stopped) => {}
             () = metrics.upkeep(&clock) => {}
         }
-    })
+    });
+    Outside { serving, stop, exporting }
 }
 
 /// Another with each start (docs/decisions/0002, T8).
@@ -323,6 +329,19 @@ fn policy(config: &Config) -> Result<egress::Policy, StartError> {
             .map_err(|error| StartError::Egress(error.to_string()))?,
     };
     Ok(egress::Policy { allow_private, proxy: config.egress.proxy.clone(), ca })
+}
+
+fn settings(config: &Config) -> Settings {
+    Settings { workers: config.engine.workers, lease: config.engine.lease.0, grace: GRACE }
+}
+
+fn verifier(
+    config: &Config,
+    environment: &Environment,
+    clock: &Clock,
+) -> Result<Arc<Verifier>, StartError> {
+    let material = key_material(config, environment)?;
+    Ok(Arc::new(Verifier::new(&config.auth, material, clock.clone())?))
 }
 
 fn key_material(config: &Config, environment: &Environment) -> Result<KeyMaterial, StartError> {

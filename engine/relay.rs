@@ -5,19 +5,27 @@
 //! connection, with a bounded buffer between the two. The store is the truth: whatever a
 //! connection missed is read from there, by `seq`.
 
+mod beyond;
 mod buffer;
+mod follow;
 mod handshake;
 mod hub;
+mod line;
+mod lines;
 mod place;
 mod position;
 mod protocol;
+mod roster;
+mod seat;
 mod session;
+mod word;
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::get;
 
+pub use follow::Following;
 pub use hub::Hub;
 
 use crate::auth::Verifier;

@@ -115,6 +115,7 @@ async fn probes_tell_whether_the_node_lives_and_serves() {
     let (status, health) = answer(server.anonymous("GET", "/readyz")).await;
     let checks = json!({"store": true, "queue": true, "plugins": true});
     assert_eq!((status, &health["checks"]), (200, &checks));
+    assert_eq!((&health["status"], &health["redis"]), (&json!("ok"), &json!("none")));
     server.shelf.starting.store(true, Ordering::SeqCst);
     let (status, health) = answer(server.anonymous("GET", "/readyz")).await;
     assert_eq!((status, &health["checks"]["queue"]), (503, &json!(false)));

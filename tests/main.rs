@@ -24,6 +24,7 @@ mod relay;
 mod sensitive;
 mod server;
 mod services;
+mod shared;
 mod steps;
 mod simulate;
 mod simulation;

@@ -3,6 +3,7 @@
 mod client;
 mod handshake;
 mod limits;
+mod nodes;
 mod room;
 mod stream;
 mod topic;

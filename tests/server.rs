@@ -19,7 +19,8 @@ use nuncio::model::{
     Run, RunId, RunStatus,
 };
 use nuncio::pipeline::{Accept, Foreseen};
-use nuncio::relay::{self, Hub, Relay};
+use nuncio::relay::{self, Following, Hub, Relay};
+use nuncio::shared::Shared;
 use nuncio::store::memory::MemoryStore;
 use nuncio::store::{
     Acceptance, Accepted, Calendar, CalendarQuery, Events, Keys, Plan, StoreError, Users,
@@ -42,10 +43,13 @@ pub struct Server {
     pub clock: Clock,
     pub hub: Arc<Hub>,
     pub shelf: Arc<Shelf>,
+    pub shared: Shared,
     /// Accepts wait for a permit of it.
     pub gate: Arc<Semaphore>,
     client: reqwest::Client,
     key: String,
+    /// Of servers that share their ground.
+    _following: Option<Following>,
 }
 
 /// What a test wants to be otherwise.
@@ -57,6 +61,10 @@ pub struct Options {
     pub gates: Arc<nuncio::gate::Defaults>,
     /// Declares the relay's routes.
     pub catalog: Arc<nuncio::check::Catalog>,
+    /// The bus to other servers.
+    pub shared: Shared,
+    /// Whose rows and whose time: another server's, or its own.
+    pub ground: Option<(Arc<MemoryStore>, Clock)>,
 }
 
 /// What is loaded: two types, a channel, and switches for what goes wrong.
@@ -82,8 +90,7 @@ impl Server {
     pub async fn with(options: Options) -> Self {
         // Another test may have been first.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let clock = Clock::manual("2026-01-01T12:00:00Z".parse().expect("it is an instant"), 42);
-        let store = Arc::new(MemoryStore::new(clock.clone()));
+        let (store, clock) = options.ground.clone().unwrap_or_else(Self::ground);
         let (key, record) = auth::issue(&clock, "test", vec!["*".into()]);
         store.put_key(&record).await.expect("the store answers");
         let auth = config::Auth::default();
@@ -106,6 +113,7 @@ impl Server {
         let pipeline = Unplanned { store: store.clone(), clock: clock.clone(), gate: gate.clone() };
         let parts = api::Parts {
             store: store.clone(),
+            shared: options.shared.clone(),
             pipeline: Arc::new(pipeline),
             publish: hub.clone(),
             clock: clock.clone(),
@@ -124,7 +132,15 @@ impl Server {
         let service = router.into_make_service_with_connect_info::<SocketAddr>();
         tokio::spawn(async move { axum::serve(listener, service).await });
         let client = reqwest::Client::new();
-        Self { address, store, clock, hub, shelf, gate, client, key }
+        let shared = options.shared;
+        let _following = options.ground.map(|_| hub.follow(store.clone(), &shared, &clock));
+        Self { address, store, clock, hub, shelf, shared, _following, gate, client, key }
+    }
+
+    /// An empty store, and a clock that stands still.
+    pub fn ground() -> (Arc<MemoryStore>, Clock) {
+        let clock = Clock::manual("2026-01-01T12:00:00Z".parse().expect("it is an instant"), 42);
+        (Arc::new(MemoryStore::new(clock.clone())), clock)
     }
 
     /// A request without credentials.

@@ -13,13 +13,17 @@ use super::caller::Machine;
 use super::problem::{Problem, ProblemDocument};
 use super::{Api, Outbox, State};
 use crate::auth::Scope;
+use crate::shared;
 use crate::store::{Backlog, QueueName};
 use crate::telemetry::BacklogSeen;
 
 #[derive(Serialize, utoipa::ToSchema)]
 pub struct Health {
-    /// `ok`, or `unavailable`.
+    /// `ok`; `degraded`: all is served, but nodes share nothing; `unavailable`.
     status: &'static str,
+    /// `up`, `down`, or `none` where it is not configured. Nothing needs it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    redis: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     checks: Option<Checks>,
 }
@@ -36,13 +40,13 @@ pub struct Checks {
     responses((status = 200, description = "The process lives", body = Health)),
 )]
 pub async fn live() -> axum::Json<Health> {
-    axum::Json(Health { status: "ok", checks: None })
+    axum::Json(Health { status: "ok", redis: None, checks: None })
 }
 
 #[utoipa::path(
     get, path = "/readyz", tag = "operation", security(()),
     responses(
-        (status = 200, description = "Store, queue and plugins serve", body = Health),
+        (status = 200, description = "Store, queue and plugins serve, with or without Redis", body = Health),
         (status = 503, description = "One of them does not", body = Health),
     ),
 )]
@@ -54,12 +58,13 @@ pub async fn ready(extract::State(api): Api) -> (StatusCode, axum::Json<Health>)
         plugins: readiness.plugins,
     };
     let ready = checks.store && checks.queue && checks.plugins;
-    let (code, status) = if ready {
-        (StatusCode::OK, "ok")
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "unavailable")
+    let redis = api.shared.state();
+    let (code, status) = match (ready, redis) {
+        (true, shared::State::Down) => (StatusCode::OK, "degraded"),
+        (true, _) => (StatusCode::OK, "ok"),
+        (false, _) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
     };
-    (code, axum::Json(Health { status, checks: Some(checks) }))
+    (code, axum::Json(Health { status, redis: Some(redis.word()), checks: Some(checks) }))
 }
 
 #[utoipa::path(

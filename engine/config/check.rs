@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use super::{AllowPrivate, Config, ConfigError, Origin, Span};
+use super::{AllowPrivate, Config, ConfigError, Origin, Secret, Span};
 use crate::diagnostic::did_you_mean;
 
 /// Every signature that tokens may bear.
@@ -21,6 +21,7 @@ pub(super) fn check(
     let mut check = Check { origins, errors };
     check.auth(config);
     check.channels(config);
+    check.redis(config);
     check.engine(config);
     check.egress(config);
     check.limits(config);
@@ -75,6 +76,15 @@ impl Check<'_> {
                 let message = format!("there is no provider `{provider}`");
                 self.conflict(&["channels", channel.as_str(), "providers"], message, Some(&hint));
             }
+        }
+    }
+
+    fn redis(&mut self, config: &Config) {
+        let Some(Secret::Text(url)) = &config.redis.url else { return };
+        let known = |scheme: &str| ["redis", "rediss", "unix"].contains(&scheme);
+        if !url::Url::parse(url).is_ok_and(|url| known(url.scheme())) {
+            let hint = "as `redis://host:6379/`, or `env:NAME` where it holds a password";
+            self.conflict(&["redis", "url"], "this is no URL of a Redis".into(), Some(hint));
         }
     }
 

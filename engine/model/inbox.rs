@@ -44,6 +44,16 @@ impl Stream {
             Self::Room(room) => format!("room:{room}"),
         }
     }
+
+    /// The stream that has this name.
+    pub fn named(name: &str) -> Option<Self> {
+        match name.split_once(':')? {
+            ("user", user) => Some(Self::User(user.into())),
+            ("topic", topic) => Some(Self::Topic(topic.into())),
+            ("room", room) => Some(Self::Room(room.into())),
+            _ => None,
+        }
+    }
 }
 
 /// What goes to the connections of a stream, encoded once for all of them.

@@ -13,8 +13,8 @@ use serde_json::json;
 use url::form_urlencoded;
 
 use super::Relay;
-use super::hub::Full;
 use super::place::Place;
+use super::seat::Full;
 use super::session::{self, Session};
 use crate::auth::Claims;
 use crate::model::UserId;

@@ -1,8 +1,6 @@
-use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use axum::extract::ws::Utf8Bytes;
@@ -11,15 +9,16 @@ use quick_cache::sync::Cache;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::buffer::{Buffer, Waiting, buffer};
+use super::beyond::Beyond;
+use super::line::{Line, Reader};
+use super::lines::Lines;
 use super::protocol::Encoded;
+use super::seat::{Full, Seat, Seats};
+use super::word::Word;
 use crate::channel::Publish;
 use crate::clock::Clock;
 use crate::config;
 use crate::model::{Frame, Presence, Stream, UserId};
-
-/// Publishers of different users rarely meet at one lock.
-const SHARDS: usize = 64;
 
 /// Users whose last connection's end is remembered; the longest unseen are forgotten first.
 const REMEMBERED_USERS: usize = 100_000;
@@ -29,10 +28,9 @@ const CLOSING: Duration = Duration::from_secs(5);
 
 /// Who is connected, and the way to them.
 pub struct Hub {
-    shards: [RwLock<HashMap<Stream, Vec<Reader>>>; SHARDS],
-    hasher: RandomState,
-    /// Attached readers: zero is the fast way out of `publish`.
-    attached: AtomicUsize,
+    pub(super) lines: Lines,
+    /// The other nodes, once they are followed.
+    pub(super) beyond: OnceLock<Arc<Beyond>>,
     readers: AtomicU64,
     seats: Mutex<Seats>,
     last_seen: Cache<UserId, Timestamp>,
@@ -44,56 +42,11 @@ pub struct Hub {
     limits: config::Relay,
 }
 
-/// Connections by whom they count against.
-#[derive(Default)]
-struct Seats {
-    all: usize,
-    by_user: HashMap<UserId, usize>,
-    by_address: HashMap<IpAddr, usize>,
-}
-
-struct Reader {
-    id: u64,
-    user: UserId,
-    buffer: Buffer,
-    /// It is the user's own, not an admin's look at their inbox.
-    own: bool,
-}
-
-/// Why nobody more may connect now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Full {
-    #[error("this user has too many connections")]
-    User,
-    #[error("this address has too many connections")]
-    Address,
-    #[error("there are too many connections")]
-    All,
-    #[error("the relay is closing")]
-    Closing,
-}
-
-/// One connection's place, from before its upgrade to its end.
-pub struct Seat {
-    hub: Arc<Hub>,
-    user: UserId,
-    address: Option<IpAddr>,
-}
-
-/// A seat that gets the frames of its streams, until it is dropped.
-pub struct Attached {
-    seat: Seat,
-    streams: Vec<Stream>,
-    id: u64,
-    own: bool,
-}
-
 impl Hub {
     pub fn new(limits: &config::Relay, clock: Clock) -> Self {
         Self {
-            shards: std::array::from_fn(|_| RwLock::default()),
-            hasher: RandomState::new(),
-            attached: AtomicUsize::new(0),
+            lines: Lines::new(),
+            beyond: OnceLock::new(),
             readers: AtomicU64::new(0),
             seats: Mutex::default(),
             last_seen: Cache::new(REMEMBERED_USERS),
@@ -105,7 +58,7 @@ impl Hub {
         }
     }
 
-    /// Takes a seat for `user` within the limits.
+    /// Takes a seat for `user` within the limits, which are this node's.
     pub(super) fn sit(
         self: &Arc<Self>,
         user: &UserId,
@@ -114,30 +67,18 @@ impl Hub {
         if self.closing.is_cancelled() {
             return Err(Full::Closing);
         }
-        let mut seats = self.seats();
-        let by_user = seats.by_user.get(user).copied().unwrap_or_default();
-        let at_address = address.and_then(|address| seats.by_address.get(&address).copied());
-        if seats.all >= self.limits.max_connections {
-            return Err(Full::All);
-        }
-        if by_user >= self.limits.max_connections_per_user {
-            return Err(Full::User);
-        }
-        if at_address.unwrap_or_default() >= self.limits.max_connections_per_address {
-            return Err(Full::Address);
-        }
-        seats.all += 1;
-        *seats.by_user.entry(user.clone()).or_default() += 1;
-        if let Some(address) = address {
-            *seats.by_address.entry(address).or_default() += 1;
-        }
-        drop(seats);
-        Ok(Seat { hub: self.clone(), user: user.clone(), address })
+        self.seats().take(user, address, &self.limits)?;
+        Ok(Seat::new(self.clone(), user.clone(), address))
+    }
+
+    pub(super) fn vacate(&self, user: &UserId, address: Option<IpAddr>) {
+        self.seats().give_back(user, address);
+        self.vacated.notify_waiters();
     }
 
     /// How many connections there are.
     pub fn connections(&self) -> usize {
-        self.seats().all
+        self.seats().all()
     }
 
     /// Lets nobody in any more and closes every connection with 1012, at moments spread over
@@ -168,26 +109,65 @@ impl Hub {
         self.clock.sleep(Duration::from_millis(wait.unsigned_abs())).await;
     }
 
-    /// Hands a frame that is kept nowhere to a stream's connections, `except` one.
+    /// Hands a frame that is kept nowhere to a stream's connections on all nodes, `except` one.
     pub(super) fn whisper(&self, stream: &Stream, text: Utf8Bytes, except: u64) {
-        let encoded =
-            Encoded { stream: stream.clone(), seq: None, category: None, said: None, text };
-        let encoded = Arc::new(encoded);
-        let shard = self.shard(stream).read().unwrap_or_else(PoisonError::into_inner);
-        for reader in shard.get(stream).into_iter().flatten().filter(|one| one.id != except) {
-            reader.buffer.offer(&encoded);
+        if let Some(beyond) = self.beyond.get() {
+            beyond.say(|| Word::whisper(stream, &text));
+        }
+        let encoded = Arc::new(Encoded::whisper(stream, text));
+        self.lines.with(stream, |line| line.hand(&encoded, Some(except)));
+    }
+
+    /// Whether `user` has another connection to the stream than `except`, on any node.
+    pub(super) fn is_there(&self, stream: &Stream, user: &UserId, except: u64) -> bool {
+        self.lines.with(stream, |line| line.has(user, Some(except))).unwrap_or_default()
+            || self.beyond.get().is_some_and(|beyond| beyond.roster.has(stream, user))
+    }
+
+    pub(super) fn limits(&self) -> &config::Relay {
+        &self.limits
+    }
+
+    pub(super) fn next_reader(&self) -> u64 {
+        self.readers.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(super) fn attach(&self, streams: &[Stream], reader: &Reader) {
+        self.lines.attach(streams, reader, |stream| self.tell(stream, &reader.user, true));
+    }
+
+    pub(super) fn detach(&self, streams: &[Stream], id: u64, user: &UserId, own: bool) {
+        self.lines.detach(streams, id, user, |stream| self.tell(stream, user, false));
+        if own {
+            self.saw(user);
         }
     }
 
-    /// Whether `user` has another connection to the stream than `except`.
-    pub(super) fn is_there(&self, stream: &Stream, user: &UserId, except: u64) -> bool {
-        let shard = self.shard(stream).read().unwrap_or_else(PoisonError::into_inner);
-        let mut readers = shard.get(stream).into_iter().flatten();
-        readers.any(|one| one.user == *user && one.id != except)
+    /// The user's last connection ended just now, here or elsewhere.
+    pub(super) fn saw(&self, user: &UserId) {
+        self.last_seen.insert(user.clone(), self.clock.now());
     }
 
-    fn shard(&self, stream: &Stream) -> &RwLock<HashMap<Stream, Vec<Reader>>> {
-        &self.shards[self.hasher.hash_one(stream) as usize % SHARDS]
+    /// Hands a frame out here, unless others come before it: then it is fetched with them.
+    pub(super) fn hand(&self, stream: &Stream, line: &Line, encoded: &Arc<Encoded>) {
+        match (self.beyond.get(), encoded.seq) {
+            (Some(beyond), Some(seq)) if line.lacks_before(seq) => beyond.fall_behind(stream),
+            _ => line.hand(encoded, None),
+        }
+    }
+
+    pub(super) fn knock_here(&self, stream: &Stream, user: &UserId) {
+        let knock = Arc::new(Encoded::knock(stream));
+        self.lines.with(stream, |line| line.hand_to(user, &knock));
+    }
+
+    /// Tells the other nodes that a user came, or is gone.
+    fn tell(&self, stream: &Stream, user: &UserId, on: bool) {
+        let Some(beyond) = self.beyond.get() else { return };
+        if Word::is_of_interest(stream, user) {
+            let (name, user) = (stream.name(), user.clone());
+            beyond.say(|| Word::Here { stream: name, user, on }.line());
+        }
     }
 
     fn seats(&self) -> MutexGuard<'_, Seats> {
@@ -197,102 +177,44 @@ impl Hub {
 
 impl Publish for Hub {
     fn publish(&self, frames: &[Frame]) {
-        if self.attached.load(Ordering::SeqCst) == 0 {
+        let beyond = self.beyond.get().filter(|_| !frames.is_empty());
+        let beyond = beyond.filter(|beyond| beyond.is_open());
+        if self.lines.is_empty() && beyond.is_none() {
             return;
         }
         for frame in frames {
-            let shard = self.shard(&frame.stream).read().unwrap_or_else(PoisonError::into_inner);
-            let Some(readers) = shard.get(&frame.stream) else { continue };
-            let Some(encoded) = Encoded::of(frame).map(Arc::new) else { continue };
-            for reader in readers {
-                reader.buffer.offer(&encoded);
+            // Encoded once, by whichever of the two needs it first.
+            let encoded = match beyond {
+                Some(_) => Encoded::of(frame).map(Arc::new),
+                None => None,
+            };
+            if let (Some(beyond), Some(encoded)) = (beyond, &encoded) {
+                beyond.say(|| Word::frame(encoded));
             }
+            self.lines.with(&frame.stream, |line| {
+                let encoded = encoded.or_else(|| Encoded::of(frame).map(Arc::new));
+                if let Some(encoded) = encoded {
+                    self.hand(&frame.stream, line, &encoded);
+                }
+            });
         }
     }
 
     fn presence(&self, user: &UserId) -> Presence {
-        if self.attached.load(Ordering::SeqCst) > 0 {
-            let stream = Stream::User(user.clone());
-            let shard = self.shard(&stream).read().unwrap_or_else(PoisonError::into_inner);
-            if shard.get(&stream).is_some_and(|readers| readers.iter().any(|one| one.own)) {
-                return Presence { online: true, last_seen: Some(self.clock.now()) };
-            }
+        let stream = Stream::User(user.clone());
+        let here =
+            !self.lines.is_empty() && self.lines.with(&stream, Line::has_owner).unwrap_or_default();
+        if here || self.beyond.get().is_some_and(|beyond| beyond.roster.has(&stream, user)) {
+            return Presence { online: true, last_seen: Some(self.clock.now()) };
         }
         let last_seen = if self.last_seen.is_empty() { None } else { self.last_seen.get(user) };
         Presence { online: false, last_seen }
     }
 
     fn knock(&self, stream: &Stream, user: &UserId) {
-        let knock = Arc::new(Encoded::knock(stream));
-        let shard = self.shard(stream).read().unwrap_or_else(PoisonError::into_inner);
-        for reader in shard.get(stream).into_iter().flatten().filter(|one| one.user == *user) {
-            reader.buffer.offer(&knock);
+        if let Some(beyond) = self.beyond.get() {
+            beyond.say(|| Word::Knock { stream: stream.name(), user: user.clone() }.line());
         }
-    }
-}
-
-impl Seat {
-    /// From here on, the streams' frames wait in the returned buffer. Attach first, then read a
-    /// stream's head: what is committed after the head was read is published to this buffer.
-    pub fn attach(self, streams: Vec<Stream>) -> (Attached, Waiting) {
-        let hub = &self.hub;
-        let (buffer, waiting) = buffer(hub.limits.buffer_frames, hub.limits.buffer_bytes);
-        let id = hub.readers.fetch_add(1, Ordering::Relaxed);
-        let own = streams.contains(&Stream::User(self.user.clone()));
-        for stream in &streams {
-            let reader = Reader { id, user: self.user.clone(), buffer: buffer.clone(), own };
-            let mut shard = hub.shard(stream).write().unwrap_or_else(PoisonError::into_inner);
-            shard.entry(stream.clone()).or_default().push(reader);
-        }
-        hub.attached.fetch_add(1, Ordering::SeqCst);
-        (Attached { seat: self, streams, id, own }, waiting)
-    }
-}
-
-impl Attached {
-    /// Tells this connection from the others of its streams.
-    pub fn id(&self) -> u64 {
-        self.id
-    }
-}
-
-impl Drop for Attached {
-    fn drop(&mut self) {
-        let hub = &self.seat.hub;
-        for stream in &self.streams {
-            let mut shard = hub.shard(stream).write().unwrap_or_else(PoisonError::into_inner);
-            if let Some(readers) = shard.get_mut(stream) {
-                readers.retain(|reader| reader.id != self.id);
-                if readers.is_empty() {
-                    shard.remove(stream);
-                }
-            }
-        }
-        hub.attached.fetch_sub(1, Ordering::SeqCst);
-        if self.own {
-            hub.last_seen.insert(self.seat.user.clone(), hub.clock.now());
-        }
-    }
-}
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        let mut seats = self.hub.seats();
-        seats.all -= 1;
-        release(&mut seats.by_user, &self.user);
-        if let Some(address) = &self.address {
-            release(&mut seats.by_address, address);
-        }
-        drop(seats);
-        self.hub.vacated.notify_waiters();
-    }
-}
-
-fn release<Key: std::hash::Hash + Eq>(counts: &mut HashMap<Key, usize>, key: &Key) {
-    if let Some(count) = counts.get_mut(key) {
-        *count -= 1;
-        if *count == 0 {
-            counts.remove(key);
-        }
+        self.knock_here(stream, user);
     }
 }

@@ -108,14 +108,28 @@ impl Encoded {
         Some(Self { stream, seq, category, said, text: text.into() })
     }
 
+    /// What is told to those who are there, and kept nowhere.
+    pub fn whisper(stream: &Stream, text: Utf8Bytes) -> Self {
+        Self { stream: stream.clone(), seq: None, category: None, said: None, text }
+    }
+
     /// No frame for the client: its connection asks whether it may still be there.
     pub fn knock(stream: &Stream) -> Self {
-        let (seq, text) = (None, Utf8Bytes::default());
-        Self { stream: stream.clone(), seq, category: None, said: None, text }
+        Self::whisper(stream, Utf8Bytes::default())
+    }
+
+    /// No frame either: the stream stands at `seq`, and a connection that is not there has missed
+    /// something.
+    pub fn mark(stream: &Stream, seq: u64) -> Self {
+        Self { seq: Some(seq), ..Self::knock(stream) }
     }
 
     pub fn is_knock(&self) -> bool {
-        self.text.is_empty()
+        self.text.is_empty() && self.seq.is_none()
+    }
+
+    pub fn is_mark(&self) -> bool {
+        self.text.is_empty() && self.seq.is_some()
     }
 
     /// The same for a narrowed connection: with the `seq` that was sent before on it.

@@ -14,10 +14,10 @@ use jiff::Timestamp;
 
 use super::Relay;
 use super::buffer::Waiting;
-use super::hub::{Attached, Seat};
 use super::place::Place;
 use super::position::Position;
 use super::protocol::{Complaint, Encoded, Status};
+use super::seat::{Attached, Seat};
 use crate::auth::Claims;
 use crate::model::{Category, Stream};
 use crate::store::StoreError;

@@ -21,6 +21,15 @@ pub trait Frames {
     /// The last `seq`; 0 for an empty stream.
     async fn stream_head(&self, stream: &Stream) -> Result<u64>;
 
+    /// The last `seq` of each of several streams, in their order.
+    async fn stream_heads(&self, streams: &[Stream]) -> Result<Vec<u64>> {
+        let mut heads = Vec::with_capacity(streams.len());
+        for stream in streams {
+            heads.push(self.stream_head(stream).await?);
+        }
+        Ok(heads)
+    }
+
     /// The frames after `seq`, at most `limit`.
     async fn stream_replay(&self, stream: &Stream, seq: u64, limit: usize) -> Result<Replay>;
 

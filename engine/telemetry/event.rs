@@ -34,6 +34,16 @@ pub struct StoreFailed<'a> {
     pub error: &'a (dyn std::error::Error + 'static),
 }
 
+/// Redis is there again, or is not there any more.
+pub struct RedisChanged {
+    pub up: bool,
+}
+
+/// Redis did not do what it was asked to; the node went on without it.
+pub struct RedisFailed<'a> {
+    pub why: &'a str,
+}
+
 /// A client connected to the relay.
 pub struct ConnectionOpened;
 
@@ -175,6 +185,25 @@ impl StoreFailed<'_> {
     pub fn emit(&self) {
         tracing::error!(stage = self.stage, error = self.error, "the store could not answer");
         table::STORE_ERRORS.with([self.stage], |counter| counter.increment(1));
+    }
+}
+
+impl RedisChanged {
+    pub fn emit(&self) {
+        if self.up {
+            tracing::info!("redis is there: rates and the relay's bus are shared");
+        } else {
+            tracing::warn!("redis is not there: this node goes on alone");
+        }
+        let up = f64::from(u8::from(self.up));
+        table::REDIS_UP.with([], |gauge| gauge.set(up));
+    }
+}
+
+impl RedisFailed<'_> {
+    pub fn emit(&self) {
+        tracing::debug!(why = self.why, "redis did not answer");
+        table::REDIS_ERRORS.with([], |counter| counter.increment(1));
     }
 }
 

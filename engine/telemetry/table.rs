@@ -58,6 +58,10 @@ table! {
         "Rows of one shared transaction, about.";
     STORE_ERRORS<Counter, 1>: "nuncio_store_errors_total", Kind::Counter, ["stage"],
         "Calls that the store could not answer.";
+    REDIS_UP<Gauge, 0>: "nuncio_redis_up", Kind::Gauge, [],
+        "1 while Redis is used, 0 while this node goes on without it.";
+    REDIS_ERRORS<Counter, 0>: "nuncio_redis_errors_total", Kind::Counter, [],
+        "Calls that Redis did not answer.";
     PRUNED_ROWS<Counter, 1>: "nuncio_pruned_rows_total", Kind::Counter, ["table"],
         "Rows that were past their retention.";
     PLUGIN_SECONDS<Histogram, 1>: "nuncio_plugin_seconds", SECONDS, ["plugin"],

@@ -195,6 +195,7 @@ macro_rules! exercise {
             );
             exercise!(@ $make, frame:
                 published_frames_are_numbered_without_gaps
+                heads_are_told_of_many_streams_at_once
                 what_is_published_to_a_user_shares_the_stream_of_the_inbox
                 old_frames_go_and_the_numbering_stays
                 a_publication_is_written_with_its_plan_once

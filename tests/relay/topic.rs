@@ -27,11 +27,14 @@ const ROUTES: &str = "
   history: true
 ";
 
-pub async fn server() -> Server {
+pub fn catalog() -> Arc<Catalog> {
     let (routes, problems) = read_routes(&Source::new("routes.yaml", ROUTES));
     assert_eq!(problems, []);
-    let catalog = Arc::new(Catalog { routes, ..Catalog::default() });
-    Server::with(Options { catalog, ..Options::default() }).await
+    Arc::new(Catalog { routes, ..Catalog::default() })
+}
+
+pub async fn server() -> Server {
+    Server::with(Options { catalog: catalog(), ..Options::default() }).await
 }
 
 pub fn request(

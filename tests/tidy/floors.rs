@@ -8,7 +8,7 @@ const FLOORS: [&[&str]; 13] = [
     &["model"],
     &["clock", "diagnostic"],
     &["telemetry", "expression", "egress", "seal"],
-    &["config", "workflow", "template", "store", "channel"],
+    &["config", "workflow", "template", "shared", "store", "channel"],
     &["ingest", "plan", "auth", "receipt"],
     &["gate"],
     &["render"],

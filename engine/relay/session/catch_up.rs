@@ -23,11 +23,11 @@ pub async fn live(session: &mut Session, wire: &mut Wire, frame: &Encoded) -> Re
     let position = &mut session.reading[place].position;
     match position.live(seq) {
         Live::Skip => Ok(()),
-        Live::Send => {
+        Live::Send if !frame.is_mark() => {
             position.pass(seq);
             session.put(wire, frame).await
         }
-        Live::Gap => {
+        Live::Send | Live::Gap => {
             let from = position.sent();
             if !replay(session, wire, place, from).await? {
                 start_over(session, wire, place, "frames in between are no longer kept").await?;

@@ -24,11 +24,12 @@ impl Frames for MemoryStore {
     }
 
     async fn stream_head(&self, stream: &Stream) -> Result<u64> {
+        Ok(self.state().head(stream))
+    }
+
+    async fn stream_heads(&self, streams: &[Stream]) -> Result<Vec<u64>> {
         let state = self.state();
-        Ok(match stream {
-            Stream::User(user) => state.streams.get(user).map_or(0, |stream| stream.head),
-            shared => state.kept.get(shared).map_or(0, |kept| kept.head),
-        })
+        Ok(streams.iter().map(|stream| state.head(stream)).collect())
     }
 
     async fn stream_replay(&self, stream: &Stream, seq: u64, limit: usize) -> Result<Replay> {
@@ -57,6 +58,13 @@ impl Frames for MemoryStore {
 }
 
 impl State {
+    fn head(&self, stream: &Stream) -> u64 {
+        match stream {
+            Stream::User(user) => self.streams.get(user).map_or(0, |stream| stream.head),
+            shared => self.kept.get(shared).map_or(0, |kept| kept.head),
+        }
+    }
+
     /// `None`: it was published before, under its name.
     pub(super) fn publish_once(&mut self, publication: Publication) -> Option<Frame> {
         let Publication { stream, body, decision, once } = publication;

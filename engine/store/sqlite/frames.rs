@@ -47,6 +47,21 @@ impl Frames for SqliteStore {
         Ok(head.unwrap_or_default().unsigned_abs())
     }
 
+    async fn stream_heads(&self, streams: &[Stream]) -> Result<Vec<u64>> {
+        let names: Vec<String> = streams.iter().map(Stream::name).collect();
+        let heads: Vec<i64> = sqlx::query_scalar(
+            "SELECT CASE WHEN value LIKE 'user:%'
+               THEN max(coalesce((SELECT max(seq) FROM inbox WHERE user = substr(value, 6)), 0),
+                        coalesce((SELECT max(seq) FROM frame WHERE user = substr(value, 6)), 0))
+               ELSE coalesce((SELECT head FROM stream WHERE name = value), 0) END
+             FROM json_each(?) ORDER BY key",
+        )
+        .bind(serde_json::Value::from(names).to_string())
+        .fetch_all(&self.readers)
+        .await?;
+        Ok(heads.into_iter().map(i64::unsigned_abs).collect())
+    }
+
     async fn stream_replay(&self, stream: &Stream, seq: u64, limit: usize) -> Result<Replay> {
         if let Stream::User(user) = stream {
             return self.replay(user, seq, limit).await;

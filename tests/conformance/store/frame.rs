@@ -42,6 +42,19 @@ pub async fn published_frames_are_numbered_without_gaps(scene: Scene) {
     }
 }
 
+pub async fn heads_are_told_of_many_streams_at_once(scene: Scene) {
+    let [topic, room, user] = streams();
+    scene.deliver("a", |_| {}).await;
+    for (stream, count) in [(&topic, 3), (&user, 1)] {
+        for n in 0..count {
+            publish(&scene, stream, n).await;
+        }
+    }
+    let asked = [user.clone(), Stream::User("user:a".into()), room, topic, user];
+    assert_eq!(scene.store.stream_heads(&asked).await.unwrap(), [2, 0, 0, 3, 2]);
+    assert_eq!(scene.store.stream_heads(&[]).await.unwrap(), [0; 0]);
+}
+
 pub async fn what_is_published_to_a_user_shares_the_stream_of_the_inbox(scene: Scene) {
     let user = Stream::User("42".into());
     scene.deliver("42", |_| {}).await;
