@@ -48,7 +48,7 @@ use crate::store::{
     Acceptance, Accepted, CalendarQuery, Departed, Departure, DueMessage, Held, QueueName,
     Recovered, Store, StoreError,
 };
-use crate::telemetry::{self, Traced};
+use crate::telemetry::{self, Fact, Traced};
 use crate::workflow::Workflow;
 use attempt::{Ended, Since};
 use fetch::Fetcher;
@@ -276,9 +276,9 @@ impl Pipeline {
         let channel = due.message.channel.clone();
         let since = Since { accepted: due.event.received_at, due: due.message.due_at };
         let span = Traced::of_event("deliver", due.event.trace.as_deref());
-        span.set("nuncio.channel", || channel.to_string());
-        span.set("nuncio.message", || id.to_string());
-        span.set("nuncio.workflow", || due.message.workflow.to_string());
+        span.set(Fact::Channel, || channel.to_string());
+        span.set(Fact::Message, || id.to_string());
+        span.set(Fact::Workflow, || due.message.workflow.to_string());
         let looked = self.tail.of_due(&due);
         match span.around(self.attempt(due)).await {
             Ok(Some(ended)) => {

@@ -25,7 +25,7 @@ pub use event::{
 };
 pub use family::{About, Kind};
 pub use table::{ALL as METRICS, reference as metrics_reference};
-pub use trace::{Export, Exporting, Traced, propagated, trace, traceparent};
+pub use trace::{Export, Exporting, Fact, Traced, propagated, trace, traceparent};
 
 use crate::clock::Clock;
 

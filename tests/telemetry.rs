@@ -1,6 +1,7 @@
 //! What is told to the operator, and what is not.
 
 mod logs;
+mod retention;
 mod tail;
 mod trace;
 

@@ -14,7 +14,7 @@ use super::envelope::InboxError;
 use super::problem::Problem;
 use super::{Api, State, paced};
 use crate::config;
-use crate::telemetry::{HandlerPanicked, RequestAnswered, Traced};
+use crate::telemetry::{Fact, HandlerPanicked, RequestAnswered, Traced};
 
 /// Seconds for which a browser may remember what it was allowed.
 const PREFLIGHT_SECONDS: u64 = 600;
@@ -96,7 +96,7 @@ async fn guard(
     };
     let route = route.as_ref().map_or("", MatchedPath::as_str);
     let status = response.status().as_u16();
-    span.set("http.response.status_code", || i64::from(status));
+    span.set(Fact::Status, || i64::from(status));
     RequestAnswered { method, route, status }.emit();
     response
 }

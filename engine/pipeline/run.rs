@@ -9,14 +9,14 @@ use super::{MOST_CLAIMS, Pipeline, Told, inbox};
 use crate::model::{Decision, Planned, Run, RunStatus, Span, Verdict};
 use crate::plan::{self, Asked, Question, Surroundings};
 use crate::store::{DueRun, Plan, Progress, QueueName, StoreError};
-use crate::telemetry::{RunDecided, Traced};
+use crate::telemetry::{Fact, RunDecided, Traced};
 use crate::workflow::Workflow;
 
 impl Pipeline {
     /// Takes a run on from where it waits.
     pub async fn advance(&self, due: DueRun) {
         let span = Traced::of_event("advance", due.event.trace.as_deref());
-        span.set("nuncio.workflow", || due.run.workflow.to_string());
+        span.set(Fact::Workflow, || due.run.workflow.to_string());
         span.around(self.advance_run(due)).await;
     }
 

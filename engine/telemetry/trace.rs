@@ -48,6 +48,34 @@ pub fn propagated() -> Option<String> {
     if PROPAGATES.load(Ordering::Relaxed) { traceparent() } else { None }
 }
 
+/// What may be said of a stretch of work.
+#[derive(Clone, Copy, Debug)]
+pub enum Fact {
+    Channel,
+    Message,
+    Workflow,
+    Provider,
+    Plugin,
+    Attempt,
+    Method,
+    Status,
+}
+
+impl Fact {
+    fn key(self) -> &'static str {
+        match self {
+            Self::Channel => "nuncio.channel",
+            Self::Message => "nuncio.message",
+            Self::Workflow => "nuncio.workflow",
+            Self::Provider => "nuncio.provider",
+            Self::Plugin => "nuncio.plugin",
+            Self::Attempt => "nuncio.attempt",
+            Self::Method => "http.request.method",
+            Self::Status => "http.response.status_code",
+        }
+    }
+}
+
 /// A stretch of work. It ends when it, and all that goes on inside of it, is dropped.
 pub struct Traced(Option<Context>);
 
@@ -106,9 +134,9 @@ impl Traced {
     }
 
     /// Says more: never what is personal.
-    pub fn set<V: Into<Value>>(&self, key: &'static str, value: impl FnOnce() -> V) {
+    pub fn set<V: Into<Value>>(&self, fact: Fact, value: impl FnOnce() -> V) {
         if let Some(context) = &self.0 {
-            context.span().set_attribute(KeyValue::new(key, value()));
+            context.span().set_attribute(KeyValue::new(fact.key(), value()));
         }
     }
 
@@ -192,7 +220,7 @@ mod tests {
     #[test]
     fn nothing_is_traced_where_nobody_asked() {
         let span = Traced::of_request(|| unreachable!("nobody reads a name"), None);
-        span.set("key", || -> i64 { unreachable!("nobody reads a value") });
+        span.set(Fact::Status, || -> i64 { unreachable!("nobody reads a value") });
         assert_eq!(span.inside(traceparent), None);
         assert_eq!(propagated(), None);
     }

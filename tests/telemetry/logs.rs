@@ -34,7 +34,7 @@ async fn house(format: &str, smtp: &SmtpServer, hook: &Sink) -> Installation {
         recipients: [{ user: event.data.customer }]\n\
         steps: [{ send: in_app, template: order }, { send: email, template: order }, \
           { send: webhook, template: order }]\n";
-    let text = "Dear {{user.first_name}}, {{event.data.what}} for {{user.email}}.\n";
+    let text = "Dear {{recipient.first_name}}, {{event.data.what}} for {{recipient.email}}.\n";
     Installation::empty()
         .file("nuncio.toml", &config)
         .file("workflows/order.yaml", workflow)
@@ -46,7 +46,7 @@ async fn house(format: &str, smtp: &SmtpServer, hook: &Sink) -> Installation {
             "templates/order/email.hbs",
             &format!("---\nsubject: '{{{{event.data.what}}}}'\n---\n{text}"),
         )
-        .file("templates/order/webhook.hbs", "{ \"to\": \"{{user.email}}\" }\n")
+        .file("templates/order/webhook.hbs", "{ \"to\": \"{{recipient.email}}\" }\n")
 }
 
 async fn nothing_personal(format: &str) {

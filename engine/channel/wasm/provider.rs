@@ -18,7 +18,7 @@ use super::setup::{self, SettingError};
 use super::{Plugin, ProviderError, Setup, outcome};
 use crate::channel::{Channel, Failure, Outcome, Traits};
 use crate::model::Parcel;
-use crate::telemetry::{PluginCalled, PluginStopped, Traced};
+use crate::telemetry::{Fact, PluginCalled, PluginStopped, Traced};
 
 /// One plugin with one provider's settings and rights.
 pub(super) struct Provider {
@@ -81,9 +81,9 @@ impl Provider {
                 plugin.nuncio_channel_sender().call_send(&mut store, message, &self.config).await
             });
             let span = Traced::call("provider");
-            span.set("nuncio.provider", || self.rights.provider.clone());
-            span.set("nuncio.plugin", || self.rights.plugin.clone());
-            span.set("nuncio.attempt", || i64::from(parcel.attempt));
+            span.set(Fact::Provider, || self.rights.provider.clone());
+            span.set(Fact::Plugin, || self.rights.plugin.clone());
+            span.set(Fact::Attempt, || i64::from(parcel.attempt));
             span.around(timeout_at(until, Measured::new(sending, &mut cpu))).await
         };
         let state = store.data();

@@ -14,7 +14,7 @@ use crate::egress::{
     self, EgressError, HeaderMap, HeaderName, HeaderValue, MAX_HEADER_BYTES, MAX_HEADERS,
     MAX_REQUEST_BYTES, Method, Refusal, Reply,
 };
-use crate::telemetry::{self, Traced};
+use crate::telemetry::{self, Fact, Traced};
 
 /// About the connection, not the message: they are the client's to set.
 const REFUSED_HEADERS: [&str; 10] = [
@@ -47,7 +47,7 @@ impl Host for State {
         // True while the call runs: it may be cut off at any moment.
         let before = std::mem::replace(&mut self.may_have_arrived, true);
         let span = Traced::call("http");
-        span.set("http.request.method", || outgoing.method.to_string());
+        span.set(Fact::Method, || outgoing.method.to_string());
         if let Some(value) = span.inside(telemetry::propagated)
             && let Ok(value) = HeaderValue::from_str(&value)
         {
@@ -55,7 +55,7 @@ impl Host for State {
         }
         let result = span.around(self.rights.egress.send(outgoing, timeout)).await;
         match &result {
-            Ok(reply) => span.set("http.response.status_code", || i64::from(reply.status)),
+            Ok(reply) => span.set(Fact::Status, || i64::from(reply.status)),
             Err(_) => span.failed("no answer"),
         }
         self.may_have_arrived =
