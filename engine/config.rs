@@ -16,6 +16,7 @@ mod document;
 mod environment;
 mod check;
 mod setting;
+mod sources;
 mod error;
 
 use std::collections::BTreeMap;
@@ -35,6 +36,7 @@ pub use redis::Redis;
 pub use retention::{Keep, Retention};
 pub use secret::{Secret, SecretError};
 pub use setting::Setting;
+pub use sources::{Outbox, Sources, Stream};
 pub use tenant::{QuietHours, Tenant, TenantPreferences};
 
 pub use crate::model::Span;
@@ -47,6 +49,7 @@ pub struct Config {
     pub server: Server,
     pub store: Store,
     pub redis: Redis,
+    pub sources: Sources,
     pub auth: Auth,
     pub engine: Engine,
     pub channels: BTreeMap<ChannelName, Channel>,

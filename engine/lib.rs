@@ -45,6 +45,7 @@ pub mod pipeline;
 // What runs it.
 pub mod job;
 pub mod relay;
+pub mod source;
 pub mod api;
 pub mod simulate;
 pub mod node;

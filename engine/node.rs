@@ -1,7 +1,7 @@
 //! The composition root: a configuration in, a running node out, and the order in which it stops.
 //!
 //! ```text
-//! store ─▶ channels ─▶ catalog ─▶ relay ─▶ pipeline ─▶ recovery ─▶ jobs ─▶ HTTP
+//! store ─▶ channels ─▶ catalog ─▶ relay ─▶ pipeline ─▶ recovery ─▶ jobs ─▶ sources ─▶ HTTP
 //! ```
 
 mod channels;
@@ -11,6 +11,7 @@ mod reload;
 mod seal;
 mod serve;
 mod several;
+mod sources;
 mod traces;
 mod view;
 
@@ -39,6 +40,7 @@ use crate::pipeline::{Pipeline, Rules};
 use crate::relay::{self, Relay};
 use crate::seal::SealError;
 use crate::shared::BadUrl;
+use crate::source::{self, Sources};
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Recovered, Store, StoreError};
 use crate::telemetry::{Exporting, Metrics};
@@ -49,6 +51,7 @@ use view::{Captured, View};
 pub use channels::known as known_channels;
 pub use faked::{Faked, NoManifest, faked};
 pub use reload::Reloaded;
+pub use sources::outbox_of as outbox;
 
 /// Work still going on at a stop is waited for this long.
 const GRACE: Duration = Duration::from_secs(25);
@@ -77,7 +80,7 @@ pub struct Node {
     store: SqliteStore,
     view: Arc<View>,
     hub: Followed,
-    jobs: Jobs,
+    work: Work,
     outside: Outside,
     recovered: Recovered,
     problems: Vec<Diagnostic>,
@@ -108,6 +111,10 @@ pub enum StartError {
     Redis(#[from] BadUrl),
     #[error(transparent)]
     Seal(#[from] SealError),
+    #[error("sources.outbox.url: {0}")]
+    Outbox(#[from] source::outbox::BadUrl),
+    #[error("redis.url: {0}")]
+    Stream(#[from] source::stream::BadUrl),
     #[error(transparent)]
     Auth(#[from] AuthError),
     #[error("{what} `{}` cannot be read", .path.display())]
@@ -158,10 +165,9 @@ impl Node {
         pipeline.use_catalog(catalog).await?;
         view.follow(&pipeline, store.has_key());
         let recovered = pipeline.recover(true).await?;
-        let jobs = Jobs::start(&name(&clock), &pipeline, settings(&config))
-            .pruning(&pipeline, config.store.retention);
-
         let metrics = Metrics::install()?;
+        let work = Work::begin(&config, &environment, &pipeline)?;
+
         let relay = Relay {
             hub: hub.clone(),
             store: remembered.clone(),
@@ -192,7 +198,7 @@ impl Node {
         let outside = serve(door, metrics, exporting);
         view.ready();
         let hub = followed;
-        Ok(Self { address, pipeline, store, view, hub, jobs, outside, recovered, problems })
+        Ok(Self { address, pipeline, store, view, hub, work, outside, recovered, problems })
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -233,8 +239,9 @@ impl Node {
         self.view.stopping();
         self.pipeline.end_tail();
         self.outside.stop.cancel();
+        self.work.sources.stop().await;
         self.hub.close(SPREAD).await;
-        self.jobs.stop().await;
+        self.work.jobs.stop().await;
         let Outside { serving, exporting, .. } = self.outside;
         if tokio::time::timeout(GRACE, serving).await.is_err() {
             tracing::warn!("requests were still going on at the end of the grace");
@@ -243,6 +250,27 @@ impl Node {
         if let Some(exporting) = exporting {
             exporting.stop().await;
         }
+    }
+}
+
+/// What brings work, and what does it.
+struct Work {
+    jobs: Jobs,
+    sources: Sources,
+}
+
+impl Work {
+    fn begin(
+        config: &Config,
+        environment: &Environment,
+        pipeline: &Arc<Pipeline>,
+    ) -> Result<Self, StartError> {
+        let node: uuid::Uuid = pipeline.clock().id();
+        let name = format!("node-{}", node.simple());
+        let sources = sources::configured(config, environment, &name)?;
+        let jobs = Jobs::start(&name, pipeline, settings(config))
+            .pruning(pipeline, config.store.retention);
+        Ok(Self { jobs, sources: sources.start(pipeline, config) })
     }
 }
 
@@ -310,11 +338,6 @@ fn serve(door: Door, metrics: Metrics, exporting: Option<Exporting>) -> Outside 
         }
     });
     Outside { serving, stop, exporting }
-}
-
-/// Another with each start (docs/decisions/0002, T8).
-fn name(clock: &Clock) -> String {
-    format!("node-{}", clock.id::<uuid::Uuid>().simple())
 }
 
 fn policy(config: &Config) -> Result<egress::Policy, StartError> {

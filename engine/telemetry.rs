@@ -19,9 +19,10 @@ use tracing_subscriber::EnvFilter;
 
 pub use event::{
     BacklogSeen, ConnectionClosed, ConnectionOpened, ConnectionRefused, ConnectionsCounted,
-    EventsAccepted, EventsRefused, FrameReceived, FramesSent, HandlerPanicked, MessageAttempted,
-    MessageDecided, MessageSent, PluginCalled, PluginStopped, RedisChanged, RedisFailed,
-    RequestAnswered, RowsClaimed, RowsCommitted, RowsPruned, RunDecided, SpansDropped, StoreFailed,
+    EventsAccepted, EventsRefused, EventsSetAside, FrameReceived, FramesSent, HandlerPanicked,
+    MessageAttempted, MessageDecided, MessageSent, PluginCalled, PluginStopped, RedisChanged,
+    RedisFailed, RequestAnswered, RowsClaimed, RowsCommitted, RowsPruned, RunDecided,
+    SourceDrained, SourceFound, SourceLost, SpansDropped, StoreFailed,
 };
 pub use family::{About, Kind};
 pub use table::{ALL as METRICS, reference as metrics_reference};

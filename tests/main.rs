@@ -27,6 +27,7 @@ mod services;
 mod shared;
 mod steps;
 mod simulate;
+mod sources;
 mod simulation;
 mod telemetry;
 mod templates;

@@ -2,9 +2,11 @@ use clap::Args;
 
 use super::{Done, Failure, block_on};
 use crate::clock::Clock;
+use crate::config::Environment;
 use crate::store::sqlite::SqliteStore;
+use crate::{node, source};
 
-/// Brings the store's tables up to date.
+/// Brings the store's tables up to date, and makes the outbox where one is configured.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  nuncio migrate --config nuncio.toml")]
 pub(super) struct Migrate {
@@ -20,6 +22,12 @@ impl Migrate {
             let store = store.map_err(|error| Failure::Service(in_full(&error)))?;
             store.close().await;
             eprintln!("{} is up to date", config.store.url);
+            let outbox = node::outbox(&config, &Environment::process()).map_err(Failure::input)?;
+            if let Some(outbox) = outbox {
+                let made = source::outbox::install(&outbox).await;
+                made.map_err(|error| Failure::Service(in_full(&error)))?;
+                eprintln!("the outbox is there");
+            }
             Ok(())
         })?
     }

@@ -9,6 +9,8 @@ const ALGORITHMS: [&str; 4] = ["HS256", "RS256", "ES256", "EdDSA"];
 const LEASE: Span = Span::seconds(5);
 /// A repetition of an event within it counts once, whatever is set.
 const LEAST_KEPT: Span = Span::seconds(60 * 60);
+/// A shorter time would claim from nodes that only waited for the store.
+const CLAIM_AFTER: Span = Span::seconds(5);
 /// The provider that needs no configuration.
 const CAPTURE: &str = "capture";
 
@@ -22,6 +24,7 @@ pub(super) fn check(
     check.auth(config);
     check.channels(config);
     check.redis(config);
+    check.sources(config);
     check.engine(config);
     check.egress(config);
     check.limits(config);
@@ -85,6 +88,23 @@ impl Check<'_> {
         if !url::Url::parse(url).is_ok_and(|url| known(url.scheme())) {
             let hint = "as `redis://host:6379/`, or `env:NAME` where it holds a password";
             self.conflict(&["redis", "url"], "this is no URL of a Redis".into(), Some(hint));
+        }
+    }
+
+    fn sources(&mut self, config: &Config) {
+        let (outbox, stream) = (&config.sources.outbox, &config.sources.stream);
+        let known = |scheme: &str| ["postgres", "postgresql"].contains(&scheme);
+        if let Some(Secret::Text(url)) = &outbox.url
+            && !url::Url::parse(url).is_ok_and(|url| known(url.scheme()))
+        {
+            let hint = "as `postgres://user@host:5432/name`, or `env:NAME`";
+            let message = "this is no URL of a PostgreSQL database".into();
+            self.conflict(&["sources", "outbox", "url"], message, Some(hint));
+        }
+        if stream.claim_after < CLAIM_AFTER {
+            let message =
+                format!("`{}` is too short; {CLAIM_AFTER} is the least", stream.claim_after);
+            self.conflict(&["sources", "stream", "claim_after"], message, None);
         }
     }
 

@@ -7,8 +7,19 @@ use crate::diagnostic::did_you_mean;
 const PREFIX: &str = "NUNCIO_";
 /// Between the names of nested keys: `NUNCIO_STORE__URL` is `store.url`.
 const NESTING: &str = "__";
-const SECTIONS: [&str; 9] =
-    ["server", "store", "auth", "engine", "channels", "providers", "relay", "egress", "telemetry"];
+const SECTIONS: [&str; 11] = [
+    "server",
+    "store",
+    "redis",
+    "sources",
+    "auth",
+    "engine",
+    "channels",
+    "providers",
+    "relay",
+    "egress",
+    "telemetry",
+];
 
 /// The process's environment, or a map that stands for it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -39,6 +39,8 @@ pub(super) fn is_secret(path: &[String]) -> bool {
     matches!(
         path[..],
         ["auth", "secret"]
+            | ["redis", "url"]
+            | ["sources", "outbox", "url"]
             | ["providers", _, "secrets", ..]
             | ["encryption", "keys", ..]
             | ["telemetry", "otlp", "headers", ..]

@@ -147,6 +147,32 @@ pub struct ConnectionsCounted {
     pub open: usize,
 }
 
+/// Events were taken from a source, accepted or set aside. `lag`: of the first of them.
+pub struct SourceDrained {
+    pub source: &'static str,
+    pub count: u64,
+    pub lag: Duration,
+}
+
+/// A source's event was refused, and is kept with the reason. `id` names it in its source.
+pub struct EventsSetAside<'a> {
+    pub source: &'static str,
+    pub id: &'a dyn std::fmt::Display,
+    pub code: &'static str,
+}
+
+/// A source's server answers.
+pub struct SourceFound {
+    pub source: &'static str,
+}
+
+/// A source cannot be drained. It is tried again; `first`: it could be until now.
+pub struct SourceLost<'a> {
+    pub source: &'static str,
+    pub error: &'a (dyn std::error::Error + 'static),
+    pub first: bool,
+}
+
 impl EventsAccepted {
     pub fn emit(&self) {
         for (outcome, count) in [("accepted", self.accepted), ("duplicate", self.duplicates)] {
@@ -332,6 +358,41 @@ impl ConnectionRefused {
 impl ConnectionsCounted {
     pub fn emit(&self) {
         table::HTTP_CONNECTIONS.with([], |gauge| gauge.set(self.open as f64));
+    }
+}
+
+impl SourceDrained {
+    pub fn emit(&self) {
+        let lag = self.lag.as_secs_f64();
+        table::DRAINED_EVENTS.with([self.source], |counter| counter.increment(self.count));
+        table::SOURCE_LAG.with([self.source], |gauge| gauge.set(lag));
+    }
+}
+
+impl EventsSetAside<'_> {
+    pub fn emit(&self) {
+        tracing::warn!(source = self.source, id = %self.id, code = self.code, "event set aside");
+        table::SET_ASIDE_EVENTS.with([self.source, self.code], |counter| counter.increment(1));
+    }
+}
+
+impl SourceFound {
+    pub fn emit(&self) {
+        tracing::info!(source = self.source, "the source is drained");
+        table::SOURCE_UP.with([self.source], |gauge| gauge.set(1));
+    }
+}
+
+impl SourceLost<'_> {
+    pub fn emit(&self) {
+        if self.first {
+            tracing::warn!(
+                source = self.source,
+                error = self.error,
+                "the source cannot be drained: it is tried until it can"
+            );
+        }
+        table::SOURCE_UP.with([self.source], |gauge| gauge.set(0));
     }
 }
 

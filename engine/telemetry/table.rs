@@ -26,9 +26,19 @@ macro_rules! table {
 table! {
     ACCEPTED_EVENTS<Counter, 2>: "nuncio_accepted_events_total", Kind::Counter,
         ["source", "outcome"],
-        "Events that were stored, or known already (`accepted`, `duplicate`), by the way they came.";
+        "Events that were stored, or known already (`accepted`, `duplicate`), by the way they came \
+         (`http`, `source`).";
     REFUSED_EVENTS<Counter, 1>: "nuncio_refused_events_total", Kind::Counter, ["code"],
         "Events that were not taken, by the refusal's code.";
+    DRAINED_EVENTS<Counter, 1>: "nuncio_drained_events_total", Kind::Counter, ["source"],
+        "Events taken from an outbox or a stream, accepted or set aside.";
+    SET_ASIDE_EVENTS<Counter, 2>: "nuncio_set_aside_events_total", Kind::Counter,
+        ["source", "code"],
+        "Events of a source that were refused, and are kept with the reason.";
+    SOURCE_UP<Gauge, 1>: "nuncio_source_up", Kind::Gauge, ["source"],
+        "1 while a source can be drained.";
+    SOURCE_LAG<Gauge, 1>: "nuncio_source_lag_seconds", Kind::Gauge, ["source"],
+        "The age of what was drained last.";
     DUE_JOBS<Gauge, 1>: "nuncio_due_jobs", Kind::Gauge, ["queue"],
         "Rows whose moment has come and that nobody works on, up to 100,000 a queue.";
     OLDEST_DUE<Gauge, 0>: "nuncio_oldest_due_seconds", Kind::Gauge, [],

@@ -15,7 +15,7 @@ const FLOORS: [&[&str]; 13] = [
     &["dispatch"],
     &["check", "explain"],
     &["pipeline"],
-    &["job", "relay", "api", "simulate"],
+    &["job", "relay", "source", "api", "simulate"],
     &["node"],
     &["cli"],
 ];
