@@ -110,6 +110,7 @@ fn event(clock: &Clock) -> Event {
         depth: 0,
         told: Vec::new(),
         sensitive: false,
+        trace: None,
     }
 }
 
