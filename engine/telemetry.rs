@@ -19,9 +19,9 @@ use tracing_subscriber::EnvFilter;
 
 pub use event::{
     BacklogSeen, ConnectionClosed, ConnectionOpened, ConnectionRefused, ConnectionsCounted,
-    EventsAccepted, EventsRefused, EventsSetAside, FrameReceived, FramesSent, HandlerPanicked,
-    MessageAttempted, MessageDecided, MessageSent, PluginCalled, PluginStopped, RedisChanged,
-    RedisFailed, RequestAnswered, RowsClaimed, RowsCommitted, RowsPruned, RunDecided,
+    EventsAccepted, EventsRefused, EventsSetAside, FrameReceived, FramesFetched, FramesSent,
+    HandlerPanicked, MessageAttempted, MessageDecided, MessageSent, PluginCalled, PluginStopped,
+    RedisChanged, RedisFailed, RequestAnswered, RowsClaimed, RowsCommitted, RowsPruned, RunDecided,
     SourceDrained, SourceFound, SourceLost, SpansDropped, StoreFailed,
 };
 pub use family::{About, Kind};

@@ -6,7 +6,9 @@ use futures_util::{FutureExt, poll};
 use jiff::Timestamp;
 use nuncio::clock::Clock;
 use nuncio::shared::{CALL, Rate, Shared, State};
+use serde_json::json;
 
+use crate::harness::node::Installation;
 use crate::harness::redis::Redis;
 
 const SLOW: Rate = Rate { count: 10, per: Duration::from_secs(3600) };
@@ -108,4 +110,22 @@ async fn without_redis_nothing_is_shared_and_nothing_fails() {
     assert_eq!((shared.state(), shared.state().word()), (State::None, "none"));
     assert_eq!(shared.take("one", SLOW).now_or_never(), Some(None));
     assert!(Shared::connect("http://127.0.0.1/", "test", &standing()).is_err());
+}
+
+#[tokio::test]
+async fn a_node_starts_and_serves_without_its_redis() {
+    let toml = "[redis]\nurl = \"redis://127.0.0.1:1/\"\n";
+    let node = Installation::empty().file("nuncio.toml", toml).dev().await;
+    let (status, health) = node.call("GET", "/readyz", None).await;
+    let shown = (status, &health["status"], &health["redis"]);
+    assert_eq!(shown, (200, &json!("degraded"), &json!("down")));
+    node.put_user("42", json!({})).await;
+    let (mut socket, _) = node.connect("42").await;
+    let said = json!({"user": "42", "type": "note", "data": {}});
+    assert_eq!(node.call("POST", "/v1/relay/publish", Some(said)).await.0, 202);
+    assert_eq!(socket.frame().await["type"], "note");
+    let wrong = "[redis]\nurl = \"http://127.0.0.1:1/\"\n";
+    let refused = Installation::empty().file("nuncio.toml", wrong).command(&["run"]).await;
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(refused.stderr.contains("redis.url"), "{}", refused.stderr);
 }

@@ -19,6 +19,8 @@ pub struct Beyond {
     pub late: AtomicBool,
     /// Another node wants to know who is here.
     pub asked: AtomicBool,
+    /// The others are to be asked who is there.
+    pub unsure: AtomicBool,
     behind: Mutex<HashSet<Stream>>,
     /// One of these has changed.
     pub stir: Notify,
@@ -32,6 +34,7 @@ impl Beyond {
             hearing: AtomicBool::new(false),
             late: AtomicBool::new(false),
             asked: AtomicBool::new(false),
+            unsure: AtomicBool::new(false),
             behind: Mutex::default(),
             stir: Notify::new(),
         }
@@ -76,6 +79,11 @@ impl Beyond {
 
     pub fn behind(&self) -> Vec<Stream> {
         self.behind.lock().unwrap_or_else(PoisonError::into_inner).drain().collect()
+    }
+
+    /// Whether anything is to be done now.
+    pub fn is_stirred(&self) -> bool {
+        [&self.late, &self.asked, &self.unsure].iter().any(|flag| flag.load(Ordering::SeqCst))
     }
 
     pub fn raise(&self, flag: &AtomicBool) {

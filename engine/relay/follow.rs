@@ -21,7 +21,7 @@ use crate::clock::Clock;
 use crate::model::Stream;
 use crate::shared::{Heard, Listener, Shared};
 use crate::store::{Replay, Store, StoreError};
-use crate::telemetry::StoreFailed;
+use crate::telemetry::{FramesFetched, StoreFailed};
 
 /// How often all streams are compared with the store: while the others are heard, and while not.
 const ALONE: Duration = Duration::from_secs(1);
@@ -33,6 +33,10 @@ const REST: u32 = 10;
 /// While the others are not heard: how often connections to rooms are asked whether they may still
 /// be there.
 const KNOCK: Duration = Duration::from_secs(30);
+
+/// How often others may bring the next comparison forward, and how long one may take for that.
+const HURRIES: u32 = 16;
+const HURRIED: Duration = Duration::from_millis(100);
 
 /// Streams compared at once.
 const PAGE: usize = 1000;
@@ -46,6 +50,14 @@ const CHANNEL: &str = "relay";
 /// The following of other nodes; ends when it is dropped.
 pub struct Following {
     _tasks: JoinSet<()>,
+}
+
+/// When what is done next.
+struct Turn {
+    at: Timestamp,
+    knock_at: Timestamp,
+    /// How often what is asked for may still be done before that.
+    hurries: u32,
 }
 
 struct Follower {
@@ -93,7 +105,7 @@ impl Follower {
             match heard {
                 Heard::Began => {
                     beyond.hearing.store(true, Ordering::SeqCst);
-                    beyond.call_out(Word::Who.line());
+                    beyond.raise(&beyond.unsure);
                     beyond.raise(&beyond.asked);
                     beyond.raise(&beyond.late);
                 }
@@ -103,13 +115,13 @@ impl Follower {
                     beyond.raise(&beyond.late);
                 }
                 Heard::Said { node, missed, lines } => {
-                    if beyond.roster.hear(&node, self.clock.now()) {
+                    if !node.is_empty() && beyond.roster.hear(&node, self.clock.now()) {
                         // What was said while nobody was known, nobody heard.
                         beyond.miss();
                         beyond.raise(&beyond.asked);
                     }
                     if missed {
-                        beyond.call_out(Word::Who.line());
+                        beyond.raise(&beyond.unsure);
                         beyond.raise(&beyond.late);
                     }
                     lines.lines().for_each(|line| self.hear(&node, line));
@@ -154,31 +166,54 @@ impl Follower {
 
     async fn keep_up(self) {
         let beyond = &self.beyond;
-        let mut compare_at = self.clock.now();
-        let mut knock_at = compare_at;
+        let mut turn = Turn { at: self.clock.now(), knock_at: self.clock.now(), hurries: HURRIES };
         loop {
             tokio::select! {
                 () = beyond.stir.notified() => {}
-                () = self.clock.sleep_until(compare_at) => {}
-            }
-            if beyond.asked.swap(false, Ordering::SeqCst) {
-                self.answer();
+                () = self.clock.sleep_until(turn.at) => {}
             }
             self.fill(beyond.behind()).await;
-            let late = beyond.late.swap(false, Ordering::SeqCst);
-            let hearing = beyond.hearing.load(Ordering::SeqCst);
-            let began = self.clock.now();
-            if late || began >= compare_at {
-                if late || (!hearing && began >= knock_at) {
-                    self.knock_at_rooms();
-                    knock_at = after(began, KNOCK);
-                }
-                beyond.roster.tidy(began);
-                let compared = self.compare().await;
-                let took = self.clock.now().duration_since(began).unsigned_abs();
-                let pause = if hearing && compared { HEARING } else { ALONE };
-                compare_at = after(self.clock.now(), pause.max(took * REST));
+            let due = self.clock.now() >= turn.at;
+            if due {
+                turn.hurries = HURRIES;
             }
+            if !due && (!beyond.is_stirred() || turn.hurries == 0) {
+                // What is asked for in a row waits for the next turn, which then comes soon.
+                let soon = self.clock.after(ALONE);
+                turn.at = if beyond.is_stirred() { turn.at.min(soon) } else { turn.at };
+                continue;
+            }
+            turn.hurries = turn.hurries.saturating_sub(1);
+            self.take(&mut turn, due).await;
+        }
+    }
+
+    /// Does what the others asked for, and compares if that is due.
+    async fn take(&self, turn: &mut Turn, due: bool) {
+        let beyond = &self.beyond;
+        if beyond.unsure.swap(false, Ordering::SeqCst) {
+            beyond.call_out(Word::Who.line());
+        }
+        if beyond.asked.swap(false, Ordering::SeqCst) {
+            self.answer();
+        }
+        let late = beyond.late.swap(false, Ordering::SeqCst);
+        if !late && !due {
+            return;
+        }
+        let began = self.clock.now();
+        let hearing = beyond.hearing.load(Ordering::SeqCst);
+        if late || (!hearing && began >= turn.knock_at) {
+            self.knock_at_rooms();
+            turn.knock_at = after(began, KNOCK);
+        }
+        beyond.roster.tidy(began);
+        let compared = self.compare().await;
+        let took = self.clock.now().duration_since(began).unsigned_abs();
+        let pause = if hearing && compared { HEARING } else { ALONE };
+        turn.at = self.clock.after(pause.max(took * REST));
+        if took > HURRIED {
+            turn.hurries = 0;
         }
     }
 
@@ -229,6 +264,7 @@ impl Follower {
     /// Reads a stream's frames from `told` up to its `head`, once for all its readers.
     async fn fetch(&self, stream: &Stream, told: u64, head: u64) -> Result<(), StoreError> {
         if let Replay::Frames(frames) = self.store.stream_replay(stream, told, MOST).await? {
+            FramesFetched { count: frames.len() as u64 }.emit();
             for encoded in frames.iter().filter_map(Encoded::of).map(Arc::new) {
                 self.hub.lines.with(stream, |line| line.hand(&encoded, None));
             }

@@ -97,7 +97,7 @@ impl Link {
             }
             Err(Failed::Broken(why)) => {
                 RedisFailed { why: &why }.emit();
-                self.take_away(number);
+                self.take_away(number, &why);
                 None
             }
         }
@@ -113,24 +113,29 @@ impl Link {
         connection.number += 1;
         connection.current = Some(fresh);
         drop(connection);
+        self.told.store(false, Ordering::Relaxed);
+        RedisChanged { down: None }.emit();
         self.tell(State::Up);
     }
 
-    fn take_away(&self, number: u64) {
+    fn take_away(&self, number: u64, why: &str) {
         let mut connection = self.connection.write().unwrap_or_else(PoisonError::into_inner);
         if connection.number != number || connection.current.take().is_none() {
             return;
         }
         drop(connection);
-        self.tell(State::Down);
+        self.tell_down(why);
         self.broken.notify_one();
     }
 
-    fn tell(&self, state: State) {
-        let down = state == State::Down;
-        if self.told.swap(down, Ordering::Relaxed) != down || !down {
-            RedisChanged { up: !down }.emit();
+    fn tell_down(&self, why: &str) {
+        if !self.told.swap(true, Ordering::Relaxed) {
+            RedisChanged { down: Some(why) }.emit();
         }
+        self.tell(State::Down);
+    }
+
+    fn tell(&self, state: State) {
         self.state.send_if_modified(|known| std::mem::replace(known, state) != state);
     }
 
@@ -155,7 +160,7 @@ impl Link {
             Ok(fresh) => self.put(fresh),
             Err(Failed::Refused(why) | Failed::Broken(why)) => {
                 RedisFailed { why: &why }.emit();
-                self.tell(State::Down);
+                self.tell_down(&why);
                 let pause = self.clock.random_between(PAUSE.0, PAUSE.1);
                 return self.clock.sleep(Duration::from_millis(pause.unsigned_abs())).await;
             }

@@ -34,9 +34,14 @@ pub struct StoreFailed<'a> {
     pub error: &'a (dyn std::error::Error + 'static),
 }
 
-/// Redis is there again, or is not there any more.
-pub struct RedisChanged {
-    pub up: bool,
+/// The relay read from the store what other nodes published and their bus did not bring.
+pub struct FramesFetched {
+    pub count: u64,
+}
+
+/// Redis is there again, or, for that reason, is not there any more.
+pub struct RedisChanged<'a> {
+    pub down: Option<&'a str>,
 }
 
 /// Redis did not do what it was asked to; the node went on without it.
@@ -214,14 +219,19 @@ impl StoreFailed<'_> {
     }
 }
 
-impl RedisChanged {
+impl FramesFetched {
     pub fn emit(&self) {
-        if self.up {
-            tracing::info!("redis is there: rates and the relay's bus are shared");
-        } else {
-            tracing::warn!("redis is not there: this node goes on alone");
+        table::FETCHED_FRAMES.with([], |counter| counter.increment(self.count));
+    }
+}
+
+impl RedisChanged<'_> {
+    pub fn emit(&self) {
+        match self.down {
+            None => tracing::info!("redis is there: rates and the relay's bus are shared"),
+            Some(why) => tracing::warn!(why, "redis is not there: this node goes on alone"),
         }
-        let up = f64::from(u8::from(self.up));
+        let up = f64::from(u8::from(self.down.is_none()));
         table::REDIS_UP.with([], |gauge| gauge.set(up));
     }
 }

@@ -95,6 +95,8 @@ table! {
         "Frames written to connections of the relay.";
     RECEIVED_FRAMES<Counter, 0>: "nuncio_received_frames_total", Kind::Counter, [],
         "Frames that clients of the relay sent.";
+    FETCHED_FRAMES<Counter, 0>: "nuncio_fetched_frames_total", Kind::Counter, [],
+        "Frames that the relay read from the store, since no bus brought them.";
     ANSWERED_REQUESTS<Counter, 3>: "nuncio_answered_requests_total", Kind::Counter,
         ["method", "route", "status"],
         "HTTP requests, by the pattern of their path and the class of their status.";

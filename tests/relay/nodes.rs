@@ -116,6 +116,12 @@ async fn members_of_a_room_meet_across_nodes() {
         answer(a.machine("PUT", &format!("/v1/rooms/blue/members/{user}"))).await;
     }
     let mut ann = join(&a, "/ws/talk/blue/", &a.token("7", None)).await;
+    ann.settle().await;
+    // What A said up to here has come to B.
+    let mut other = Client::connect(&b, "42").await;
+    a.deliver("42", "system", "Now").await;
+    other.next().await;
+    other.close().await;
     let mut ben = join(&b, "/ws/talk/blue/", &b.token("ben", None)).await;
     let presence = |user: Value, on: bool| json!({"type": "presence", "data": {"room": "blue", "user_id": user, "on": on}});
     assert_eq!(ann.next().await, presence(json!("ben"), true));

@@ -189,11 +189,13 @@ fn a_file_that_is_not_there_is_told() {
 
 #[test]
 fn secrets_are_never_shown() {
-    let file = "[auth]\nsecret = \"hunter2\"\n[egress]\nproxy = \"http://me:hunter2@proxy:1/\"\n\
+    let file = "[auth]\nsecret = \"hunter2\"\n\
+                [redis]\nurl = \"redis://me:hunter2@redis:6379/\"\n[egress]\nproxy = \"http://me:hunter2@proxy:1/\"\n\
                 [providers.smtp]\nplugin = \"email\"\n\
                 secrets = { password = \"hunter2\", other = \"env:OTHER\" }\n";
     let loaded = with(file, &[]).expect("loads");
     assert_eq!(shown(&loaded, "auth.secret").0, "\"***\"");
+    assert_eq!(shown(&loaded, "redis.url").0, "\"***\"");
     assert_eq!(shown(&loaded, "egress.proxy").0, "\"http://me:***@proxy:1/\"");
     assert_eq!(shown(&loaded, "providers.smtp.secrets.password").0, "\"***\"");
     assert_eq!(shown(&loaded, "providers.smtp.secrets.other").0, "\"env:OTHER\"");
