@@ -5,7 +5,7 @@ mod installation;
 mod journal;
 mod load;
 mod moment;
-mod process;
+pub mod process;
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};

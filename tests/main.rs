@@ -21,6 +21,7 @@ mod packs;
 mod plugins;
 mod reference;
 mod relay;
+mod rig;
 mod sensitive;
 mod server;
 mod services;

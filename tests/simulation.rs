@@ -22,6 +22,22 @@ use world::{Tally, World};
 
 /// Stories of a build's test.
 const SEEDS: u64 = 2_000;
+/// What stories are about: each is decided in one of a hundred at least.
+const DECIDED: [&str; 13] = [
+    "attempts.exhausted",
+    "batch",
+    "batch.joined",
+    "budget.hour",
+    "cancelled",
+    "digest",
+    "duplicate",
+    "provider.unknown",
+    "route.succeeded",
+    "throttle.limit",
+    "wait_for",
+    "wait_for.matched",
+    "wait_for.timeout",
+];
 /// Lines of a story that went wrong, from its end.
 const SHOWN: usize = 400;
 
@@ -55,6 +71,9 @@ fn whatever_breaks_every_promise_is_kept() {
     println!("simulation: {count} stories in {:?}: {all:?}", began.elapsed());
     if count >= SEEDS {
         assert!(all.deaths.min(all.kills).min(all.naps) > count / 4, "little went wrong: {all:?}");
+        let seldom = DECIDED.iter().filter(|code| all.decided(code) < count / 100);
+        let seldom: Vec<_> = seldom.collect();
+        assert!(seldom.is_empty(), "hardly any {seldom:?}: {all:?}");
     }
 }
 
@@ -89,13 +108,15 @@ fn story(seed: u64, told: bool) -> (World, Vec<String>) {
         world.live_in_peace()
     }));
     let broken = match lived {
-        Ok(Ok(())) => promises::broken(&world),
+        Ok(Ok(())) => promises::broken(&mut world),
         Ok(Err(endless)) => vec![endless],
         Err(_) => vec!["it panicked".to_owned()],
     };
     (world, broken)
 }
 
+/// A number of the environment.
+#[expect(clippy::disallowed_methods, reason = "what whoever runs the tests asks of them")]
 fn number(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;
     Some(text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
@@ -107,5 +128,12 @@ impl Tally {
         self.kills += other.kills;
         self.naps += other.naps;
         self.steps += other.steps;
+        for (code, times) in other.decided {
+            *self.decided.entry(code).or_default() += times;
+        }
+    }
+
+    fn decided(&self, code: &str) -> u64 {
+        self.decided.get(code).copied().unwrap_or_default()
     }
 }

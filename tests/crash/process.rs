@@ -1,6 +1,9 @@
+use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::mpsc;
@@ -15,6 +18,17 @@ pub struct Process {
     ready: Ready,
 }
 
+/// How a node is started.
+#[derive(Clone, Debug)]
+pub struct Launch {
+    pub folder: PathBuf,
+    pub config: PathBuf,
+    pub cache: PathBuf,
+    pub environment: Vec<(String, String)>,
+    /// A file that may not grow further is an error of the write, not the end of the process.
+    pub survives_limits: bool,
+}
+
 /// The ready line, read.
 #[derive(Default)]
 struct Ready {
@@ -25,13 +39,29 @@ struct Ready {
 
 impl Process {
     pub fn start(installation: &Installation) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_nuncio"))
+        Self::launch(&Launch {
+            folder: installation.folder().to_owned(),
+            config: installation.config(),
+            cache: installation.cache(),
+            environment: Vec::new(),
+            survives_limits: false,
+        })
+    }
+
+    pub fn launch(launch: &Launch) -> Self {
+        let program = env!("CARGO_BIN_EXE_nuncio");
+        let mut command = Command::new(if launch.survives_limits { "sh" } else { program });
+        if launch.survives_limits {
+            command.args(["-c", "trap '' XFSZ; exec \"$@\"", "sh", program]);
+        }
+        let mut child = command
             .arg("run")
             .arg("--config")
-            .arg(installation.config())
+            .arg(&launch.config)
             .arg("--cache")
-            .arg(installation.cache())
-            .current_dir(installation.folder())
+            .arg(&launch.cache)
+            .current_dir(&launch.folder)
+            .envs(launch.environment.iter().cloned())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -88,11 +118,17 @@ impl Process {
         self.child.kill().await.expect("the process can be killed");
     }
 
-    /// SIGTERM.
     pub async fn terminate(&self) {
-        let id = self.child.id().expect("it runs").to_string();
-        let sent = Command::new("kill").args(["-TERM", &id]).status().await;
-        assert!(sent.expect("kill(1)").success(), "the signal was not sent");
+        self.signal(Signal::SIGTERM);
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        let id = i32::try_from(self.id()).expect("a process id");
+        kill(Pid::from_raw(id), signal).expect("the process is ours");
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id().expect("it runs")
     }
 
     pub async fn exit(&mut self, longest: Duration) -> ExitStatus {

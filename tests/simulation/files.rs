@@ -20,6 +20,8 @@ steps:
   - send: email
     template: plain
   - publish: { topic: '\"things\"', data: { n: event.data.n } }
+  - send: in_app
+    template: plain
 ",
     ),
     (
@@ -32,6 +34,8 @@ cancel_on: order.cancelled
 restart_on: order.moved
 recipients: [{ user: event.data.user }]
 steps:
+  - send: webhook
+    template: plain
   - delay: 10m
   - send: sms
     template: plain

@@ -23,8 +23,12 @@ use super::world::{PER_HOUR, QUEUES, World};
 const MOST_DEPARTURES: usize = 24;
 
 /// Everything that is otherwise than promised.
-pub fn broken(world: &World) -> Vec<String> {
+pub fn broken(world: &mut World) -> Vec<String> {
     let end = End::of(world);
+    for decision in end.events.values().flat_map(|event| &event.decisions) {
+        *world.tally.decided.entry(decision.code.to_string()).or_default() += 1;
+    }
+    let world = &*world;
     let mut found = Vec::new();
     end.nothing_is_left(world, &mut found);
     end.events_are_kept(&mut found);

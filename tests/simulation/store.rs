@@ -156,14 +156,17 @@ macro_rules! claimed {
     }};
 }
 
-/// A call of which the log has to know what it did, whether its caller hears of it or not.
+/// A call, and what the log has to know of it, whether its caller hears of it or not.
 macro_rules! noted {
-    ($self:ident, $call:ident, $inner:expr, |$answer:ident| $note:expr) => {{
+    ($self:ident, $call:ident, $inner:expr $(, |$answer:ident| $note:expr)?) => {{
         $self.fates.before(stringify!($call)).await?;
-        let $answer = $inner.await?;
-        $note;
+        let answer = $inner.await?;
+        $(
+            let $answer = &answer;
+            $note;
+        )?
         $self.fates.after(stringify!($call)).await?;
-        Ok($answer)
+        Ok(answer)
     }};
 }
 
@@ -184,35 +187,35 @@ impl Queue for Troubled {
     async fn depart(&self, departures: Vec<Departure>) -> Result<Vec<Departed>> {
         let asked = departures.clone();
         noted!(self, depart, self.inner.depart(departures), |answers| {
-            self.log.departed(&asked, &answers)
+            self.log.departed(&asked, answers)
         })
     }
 
     async fn settle(&self, settlements: Vec<Settlement>) -> Result<Vec<Option<Vec<Frame>>>> {
         let asked: Vec<_> = settlements.iter().map(|each| (each.message, each.status)).collect();
         noted!(self, settle, self.inner.settle(settlements), |answers| {
-            self.log.settled(&asked, &answers)
+            self.log.settled(&asked, answers)
         })
     }
 
     async fn planned(&self, progress: Vec<Progress<EventId>>) -> Result<Vec<Option<Vec<Frame>>>> {
-        noted!(self, planned, self.inner.planned(progress), |_answers| ())
+        noted!(self, planned, self.inner.planned(progress))
     }
 
     async fn advanced(&self, progress: Vec<Progress<RunId>>) -> Result<Vec<Option<Vec<Frame>>>> {
-        noted!(self, advanced, self.inner.advanced(progress), |_answers| ())
+        noted!(self, advanced, self.inner.advanced(progress))
     }
 
     async fn unsent(&self, unsent: Vec<Unsent>) -> Result<()> {
-        noted!(self, unsent, self.inner.unsent(unsent), |_answers| ())
+        noted!(self, unsent, self.inner.unsent(unsent))
     }
 
     async fn renew(&self, queue: QueueName, fences: &[Fence], until: Timestamp) -> Result<()> {
-        noted!(self, renew, self.inner.renew(queue, fences, until), |_answers| ())
+        noted!(self, renew, self.inner.renew(queue, fences, until))
     }
 
     async fn next_due(&self, queue: QueueName) -> Result<Option<Timestamp>> {
-        noted!(self, next_due, self.inner.next_due(queue), |_answers| ())
+        noted!(self, next_due, self.inner.next_due(queue))
     }
 
     async fn recover(
@@ -230,29 +233,33 @@ impl Queue for Troubled {
 #[async_trait]
 impl Messages for Troubled {
     async fn messages(&self, query: &MessageQuery) -> Result<Vec<MessageRecord>> {
-        noted!(self, messages, self.inner.messages(query), |_answers| ())
+        noted!(self, messages, self.inner.messages(query))
     }
 
     async fn count_messages(&self, query: &MessageQuery) -> Result<u64> {
-        noted!(self, count_messages, self.inner.count_messages(query), |_answers| ())
+        noted!(self, count_messages, self.inner.count_messages(query))
     }
 
     async fn message(&self, id: MessageId) -> Result<Option<MessageRecord>> {
-        noted!(self, message, self.inner.message(id), |_answers| ())
+        noted!(self, message, self.inner.message(id))
     }
 
     async fn retry(&self, id: MessageId, now: Timestamp) -> Result<Option<MessageStatus>> {
-        noted!(self, retry, self.inner.retry(id, now), |before| self.log.retried(id, before))
+        noted!(self, retry, self.inner.retry(id, now), |before| self.log.retried(id, *before))
     }
 
     async fn cancel(&self, id: MessageId, now: Timestamp) -> Result<Option<MessageStatus>> {
-        noted!(self, cancel, self.inner.cancel(id, now), |before| self.log.cancelled(id, before))
+        noted!(self, cancel, self.inner.cancel(id, now), |before| self.log.cancelled(id, *before))
     }
 }
 
 #[async_trait]
 impl Stops for Troubled {
     async fn stop(&self, stop: Stop) -> Result<Stopped> {
-        noted!(self, stop, self.inner.stop(stop), |stopped| self.log.stopped(&stopped.messages))
+        noted!(self, stop, self.inner.stop(stop), |stopped| {
+            // What was leaving may arrive; it does not leave again.
+            self.log.stopped(&stopped.messages);
+            self.log.stopped(&stopped.leaving)
+        })
     }
 }

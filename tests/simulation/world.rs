@@ -1,4 +1,5 @@
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -58,12 +59,14 @@ pub enum Due {
 }
 
 /// What happened in a story, so that a run can show that it was about something.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Tally {
     pub deaths: u64,
     pub kills: u64,
     pub naps: u64,
     pub steps: u64,
+    /// How often each was decided, by its code.
+    pub decided: BTreeMap<String, u64>,
 }
 
 impl World {

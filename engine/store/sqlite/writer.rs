@@ -224,13 +224,34 @@ impl Tick {
         }
     }
 
+    /// The transaction is ours, not the driver's: on a full disk SQLite rolls back by itself, and
+    /// a driver that counts its own transactions would never begin another.
     async fn transact(
         &mut self,
         connection: &mut SqliteConnection,
         streams: &mut Streams,
     ) -> sqlx::Result<Written> {
-        let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
-        let connection = &mut *transaction;
+        let begun = sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await;
+        let written = match begun {
+            Ok(_) => self.write_rows(connection, streams).await,
+            Err(error) => Err(error),
+        };
+        let committed = match written {
+            Ok(written) => sqlx::query("COMMIT").execute(&mut *connection).await.map(|_| written),
+            Err(error) => Err(error),
+        };
+        if committed.is_err() {
+            // Where nothing is left to roll back, it says so.
+            let _ = sqlx::query("ROLLBACK").execute(connection).await;
+        }
+        committed
+    }
+
+    async fn write_rows(
+        &mut self,
+        connection: &mut SqliteConnection,
+        streams: &mut Streams,
+    ) -> sqlx::Result<Written> {
         for other in &mut self.other {
             (other.run)(connection).await?;
         }
@@ -247,7 +268,6 @@ impl Tick {
         for (call, _) in &self.claim {
             claim.push(claims::claim(connection, call).await?);
         }
-        transaction.commit().await?;
         Ok(Written { accept, depart, settle, planned, advanced, claim })
     }
 

@@ -1,0 +1,67 @@
+//! The fault rig: real processes under load, in front of sinks that write down what they take and
+//! make trouble; what can break is broken, and then every promise is asked for
+//! (docs/reference/faults.md).
+//!
+//! Each scene runs with the tests in a short form. `NUNCIO_RIG=long` runs all of them at length, one
+//! after the other, and prints a table.
+
+mod disk;
+mod ground;
+mod http;
+mod journal;
+mod mail;
+mod mischief;
+mod poster;
+mod promises;
+mod reader;
+mod receipts;
+mod report;
+mod scenes;
+mod stand;
+mod wall_clock;
+
+use report::Report;
+
+/// A scene in its short form, unless all of them run at length.
+macro_rules! scenes {
+    ($($name:ident: $scene:ident($rounds:expr, $events:expr), at length ($more:expr, $many:expr);)*) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                if !at_length() {
+                    scenes::$scene($rounds, $events).await.holds();
+                }
+            }
+        )*
+
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn everything_at_length() {
+            if !at_length() {
+                return;
+            }
+            let mut report = Report::default();
+            $( report.0.push(scenes::$scene($more, $many).await); )*
+            println!("rig: the report is {}", report.publish().display());
+            report.0.iter().for_each(report::Line::holds);
+        }
+    };
+}
+
+scenes! {
+    kills_lose_nothing: kills(3, 20), at length (60, 60);
+    a_process_that_stood_still_does_no_harm: sleeps(1, 40), at length (10, 100);
+    a_full_disk_refuses_and_goes_on: disk_full(1, 40), at length (10, 200);
+    a_locked_file_refuses_and_goes_on: busy(1, 20), at length (5, 100);
+    half_a_write_is_no_write: torn_write(2, 20), at length (30, 60);
+    a_lost_end_leaves_a_sound_file: lost_end(1, 20), at length (20, 60);
+    a_clock_that_jumps_loses_nothing: clock_steps(1, 20), at length (5, 60);
+}
+
+fn at_length() -> bool {
+    asked("NUNCIO_RIG").is_some_and(|form| form == "long")
+}
+
+#[expect(clippy::disallowed_methods, reason = "what whoever runs the tests asks of them")]
+fn asked(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
