@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use nuncio::clock::Clock;
 use nuncio::model::{Event, Priority, Run, RunStatus, StepPath};
+use nuncio::store::Installation as _;
 use nuncio::store::sqlite::SqliteStore;
 use nuncio::store::{Acceptance, Claim, Events, Plan, Progress, Queue};
 use serde_json::json;

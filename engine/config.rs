@@ -65,7 +65,7 @@ pub struct Config {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Store {
-    /// `sqlite:path/to/nuncio.db`.
+    /// `sqlite:path/to/nuncio.db`, for one node; `postgres://user@host/database`, for any number.
     pub url: String,
     /// For how long what has ended is kept.
     pub retention: Retention,

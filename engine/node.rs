@@ -6,6 +6,7 @@
 
 mod channels;
 mod faked;
+mod neighbours;
 mod open_files;
 mod reload;
 mod seal;
@@ -41,9 +42,9 @@ use crate::relay::{self, Relay};
 use crate::seal::SealError;
 use crate::shared::BadUrl;
 use crate::source::{self, Sources};
-use crate::store::sqlite::SqliteStore;
-use crate::store::{Recovered, Store, StoreError};
+use crate::store::{Installation, Recovered, Store, StoreError};
 use crate::telemetry::{Exporting, Metrics};
+use neighbours::Neighbours;
 use serve::Door;
 use several::Followed;
 use view::{Captured, View};
@@ -77,7 +78,7 @@ pub struct Setup {
 pub struct Node {
     address: SocketAddr,
     pipeline: Arc<Pipeline>,
-    store: SqliteStore,
+    store: Arc<dyn Installation>,
     view: Arc<View>,
     hub: Followed,
     work: Work,
@@ -97,8 +98,6 @@ struct Outside {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    #[error("store.url `{0}` is none that this build opens: write it as `sqlite:PATH`")]
-    StoreUrl(String),
     #[error("the store cannot be opened")]
     Store(#[from] StoreError),
     #[error(transparent)]
@@ -136,11 +135,8 @@ impl Node {
         let clock = Clock::system();
         let exporting = traces::start(&config, &environment, &clock)?;
         let address = listener.local_addr().map_err(StartError::Listen)?;
-        if !config.store.url.starts_with("sqlite:") {
-            return Err(StartError::StoreUrl(config.store.url));
-        }
         let store = seal::store(&config, &environment, &clock).await?;
-        let remembered: Arc<dyn Store> = Arc::new(store.clone());
+        let remembered: Arc<dyn Store> = store.clone();
         let shared = several::shared(&config, &environment, &clock)?;
 
         let Outlets { dispatch, egress, view, capture } =
@@ -164,9 +160,10 @@ impl Node {
         let pipeline = Arc::new(pipeline.fetching(Arc::new(egress)));
         pipeline.use_catalog(catalog).await?;
         view.follow(&pipeline, store.has_key());
-        let recovered = pipeline.recover(true).await?;
+        // What is leased may be another node's, which is alive: then only what is past its time.
+        let recovered = pipeline.recover(!store.is_shared()).await?;
         let metrics = Metrics::install()?;
-        let work = Work::begin(&config, &environment, &pipeline)?;
+        let work = Work::begin(&config, &environment, &store, &pipeline)?;
 
         let relay = Relay {
             hub: hub.clone(),
@@ -205,8 +202,8 @@ impl Node {
         self.address
     }
 
-    pub fn store(&self) -> &SqliteStore {
-        &self.store
+    pub fn store(&self) -> &dyn Installation {
+        &*self.store
     }
 
     pub fn view(&self) -> &View {
@@ -225,7 +222,7 @@ impl Node {
 
     /// Unfinished runs that go on with a version that new runs do not begin with.
     pub async fn runs_on_older_versions(&self) -> Result<u64, StoreError> {
-        reload::older_runs(&self.store, &self.pipeline.catalog()).await
+        reload::older_runs(&*self.store, &self.pipeline.catalog()).await
     }
 
     /// Reads the files again. A set with an error is refused whole, and the old one stays.
@@ -257,12 +254,14 @@ impl Node {
 struct Work {
     jobs: Jobs,
     sources: Sources,
+    _neighbours: Neighbours,
 }
 
 impl Work {
     fn begin(
         config: &Config,
         environment: &Environment,
+        store: &Arc<dyn Installation>,
         pipeline: &Arc<Pipeline>,
     ) -> Result<Self, StartError> {
         let node: uuid::Uuid = pipeline.clock().id();
@@ -270,7 +269,8 @@ impl Work {
         let sources = sources::configured(config, environment, &name)?;
         let jobs = Jobs::start(&name, pipeline, settings(config))
             .pruning(pipeline, config.store.retention);
-        Ok(Self { jobs, sources: sources.start(pipeline, config) })
+        let neighbours = Neighbours::meet(store, pipeline.wake(), pipeline.clock());
+        Ok(Self { jobs, sources: sources.start(pipeline, config), _neighbours: neighbours })
     }
 }
 

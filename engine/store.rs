@@ -11,23 +11,32 @@
 //!   later write names that fence and changes nothing once it is another's (the answer says so).
 
 pub mod memory;
+pub mod postgres;
 pub mod sqlite;
 
 mod calendar;
+mod columns;
 mod device;
 mod collection;
+mod decode;
 mod event;
 pub(crate) mod frame;
 mod inbox;
+mod installation;
 mod key;
 mod ledger;
 mod message;
+mod profile;
 mod queue;
 mod retention;
+mod rounds;
+mod sealed;
 mod stop;
 mod room;
+mod token;
 mod user;
 mod wait;
+mod writer;
 
 pub use calendar::{Calendar, CalendarQuery, Due, Planned};
 pub use collection::{Collections, MOST_COLLECTED, MOST_ITEM_BYTES};
@@ -37,6 +46,7 @@ pub use event::{
 };
 pub use frame::Frames;
 pub use inbox::{Inbox, InboxOrder, InboxPage, InboxQuery, Replay};
+pub use installation::{Installation, open};
 pub use key::{ApiKey, Keys};
 pub use ledger::{Asking, Gathered, Ledger, Once, Spend, Spending};
 pub use message::{MessageQuery, MessageRecord, Messages};
@@ -114,8 +124,20 @@ pub enum StoreError {
     /// What may only be stored sealed cannot be, without a key. Nothing was changed.
     #[error("{noun} is stored sealed only, and there is no key in `encryption.keys`")]
     NoKey { noun: &'static str },
+    #[error("`{0}:` is no store that is known: `sqlite:PATH` and `postgres://…` are")]
+    Scheme(String),
     #[error("the store is shutting down")]
     Closed,
 }
 
 pub type Result<T> = std::result::Result<T, StoreError>;
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        unavailable(error)
+    }
+}
+
+fn unavailable(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> StoreError {
+    StoreError::Unavailable(error.into())
+}

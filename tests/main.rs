@@ -19,6 +19,7 @@ mod language;
 mod main_job;
 mod packs;
 mod plugins;
+mod postgres;
 mod reference;
 mod relay;
 mod rig;

@@ -3,6 +3,7 @@
 
 mod docs;
 mod floors;
+mod migrations;
 mod sizes;
 mod source;
 mod words;

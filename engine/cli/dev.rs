@@ -14,7 +14,6 @@ use crate::auth;
 use crate::clock::Clock;
 use crate::config::{Config, Environment, LogFormat, Origin, Secret};
 use crate::node::{Node, Setup};
-use crate::store::Keys;
 use crate::telemetry;
 
 pub(super) use files::{Watch, read_env};

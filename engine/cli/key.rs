@@ -5,8 +5,8 @@ use super::migrate::in_full;
 use super::{Done, Failure, Format, block_on};
 use crate::auth::{Scopes, issue};
 use crate::clock::Clock;
-use crate::store::Keys;
-use crate::store::sqlite::SqliteStore;
+use crate::seal::Sealer;
+use crate::store::{self, Installation};
 
 /// Keys for services.
 #[derive(Debug, Subcommand)]
@@ -47,15 +47,15 @@ impl Key {
         let url = config.load()?.config.store.url;
         block_on(Some(1), async {
             let clock = Clock::system();
-            let store = SqliteStore::open(&url, clock.clone()).await;
+            let store = store::open(&url, clock.clone(), Sealer::none(clock.clone())).await;
             let store = store.map_err(|error| Failure::Service(in_full(&error)))?;
-            let done = self.on(&store, &clock, format).await;
+            let done = self.on(&*store, &clock, format).await;
             store.close().await;
             done
         })?
     }
 
-    async fn on(self, store: &SqliteStore, clock: &Clock, format: Format) -> Done {
+    async fn on(self, store: &dyn Installation, clock: &Clock, format: Format) -> Done {
         match self {
             Self::New { name, scopes, .. } => {
                 Scopes::parse(scopes.iter().map(String::as_str)).map_err(Failure::input)?;
@@ -83,7 +83,7 @@ impl Key {
     }
 }
 
-async fn list(store: &SqliteStore, format: Format) -> Done {
+async fn list(store: &dyn Installation, format: Format) -> Done {
     let keys = store.keys().await.map_err(Failure::service)?;
     if format == Format::Json {
         let keys = keys.iter().map(|key| {

@@ -3,8 +3,8 @@ use clap::Args;
 use super::{Done, Failure, block_on};
 use crate::clock::Clock;
 use crate::config::Environment;
-use crate::store::sqlite::SqliteStore;
-use crate::{node, source};
+use crate::seal::Sealer;
+use crate::{node, source, store};
 
 /// Brings the store's tables up to date, and makes the outbox where one is configured.
 #[derive(Debug, Args)]
@@ -18,10 +18,11 @@ impl Migrate {
     pub fn run(self) -> Done {
         let config = self.config.load()?.config;
         block_on(Some(1), async {
-            let store = SqliteStore::open(&config.store.url, Clock::system()).await;
+            let clock = Clock::system();
+            let store = store::open(&config.store.url, clock.clone(), Sealer::none(clock)).await;
             let store = store.map_err(|error| Failure::Service(in_full(&error)))?;
             store.close().await;
-            eprintln!("{} is up to date", config.store.url);
+            eprintln!("the store is up to date");
             let outbox = node::outbox(&config, &Environment::process()).map_err(Failure::input)?;
             if let Some(outbox) = outbox {
                 let made = source::outbox::install(&outbox).await;

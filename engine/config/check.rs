@@ -9,6 +9,8 @@ const ALGORITHMS: [&str; 4] = ["HS256", "RS256", "ES256", "EdDSA"];
 const LEASE: Span = Span::seconds(5);
 /// A repetition of an event within it counts once, whatever is set.
 const LEAST_KEPT: Span = Span::seconds(60 * 60);
+/// What the address of a store begins with.
+const STORES: [&str; 3] = ["sqlite:", "postgres://", "postgresql://"];
 /// A shorter time would claim from nodes that only waited for the store.
 const CLAIM_AFTER: Span = Span::seconds(5);
 /// The provider that needs no configuration.
@@ -33,8 +35,8 @@ pub(super) fn check(
         let message = "a share is from 0 to 1".into();
         check.conflict(&["telemetry", "otlp", "sample"], message, None);
     }
-    if !config.store.url.starts_with("sqlite:") {
-        let hint = "write `sqlite:path/to/nuncio.db`";
+    if !STORES.iter().any(|scheme| config.store.url.starts_with(scheme)) {
+        let hint = "write `sqlite:path/to/nuncio.db` or `postgres://user@host/database`";
         check.conflict(&["store", "url"], "the store is none that is known".into(), Some(hint));
     }
 }

@@ -8,20 +8,19 @@ use crate::clock::Clock;
 use crate::config::{Config, Environment};
 use crate::diagnostic::{Diagnostic, Source};
 use crate::seal::Sealer;
-use crate::store::sqlite::SqliteStore;
+use crate::store::{self, Installation};
 use crate::workflow::Workflow;
 
 pub(super) async fn store(
     config: &Config,
     environment: &Environment,
     clock: &Clock,
-) -> Result<SqliteStore, StartError> {
+) -> Result<Arc<dyn Installation>, StartError> {
     let keys = config.encryption.keys.resolve(environment);
     let keys =
         keys.map_err(|source| StartError::Secret { key: "encryption.keys".into(), source })?;
     let sealer = Sealer::new(&keys, clock.clone())?;
-    let store = SqliteStore::open(&config.store.url, clock.clone()).await?;
-    Ok(store.with_sealer(sealer))
+    Ok(store::open(&config.store.url, clock.clone(), sealer).await?)
 }
 
 /// Refuses a set with sensitive workflows where there is no key.

@@ -81,7 +81,7 @@ impl Intake {
 /// Whether the store could not take what it was given, rather than being away.
 fn is_about_one(error: &StoreError) -> bool {
     match error {
-        StoreError::Unavailable(_) | StoreError::Closed => false,
+        StoreError::Unavailable(_) | StoreError::Scheme(_) | StoreError::Closed => false,
         StoreError::Unreadable { .. } | StoreError::Locked { .. } | StoreError::NoKey { .. } => {
             true
         }

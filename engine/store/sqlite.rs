@@ -7,7 +7,6 @@ mod awaited;
 mod calendar;
 mod claims;
 mod collections;
-mod decode;
 mod devices;
 mod erase;
 mod events;
@@ -24,7 +23,6 @@ mod retention;
 mod rooms;
 mod rows;
 mod stops;
-mod sealed;
 mod streams;
 mod topics;
 mod users;
@@ -36,21 +34,26 @@ use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use sqlx::ConnectOptions;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
 
-use super::{Result, StoreError};
+use super::{Installation, QueueName, Result, decode, sealed, unavailable};
 use crate::clock::Clock;
 use crate::seal::Sealer;
 use people::People;
+use sealed::Vault;
 use writer::Writer;
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");
 
 /// Connections that read beside the writer.
 const READERS: u32 = 3;
+/// In the order that [`decode::entry`] reads.
+const ENTRY: &str = "id, event, user, seq, category, title, message, priority, metadata, \
+     created_at, read_at, sensitive, public_title";
 /// Prepared statements kept by a connection: every bulk statement in every chunk size.
 const STATEMENTS: usize = 256;
 
@@ -61,7 +64,7 @@ pub struct SqliteStore {
     writer: Writer,
     people: Arc<People>,
     clock: Clock,
-    sealer: Sealer,
+    vault: Vault,
     epoch: Arc<str>,
 }
 
@@ -83,9 +86,9 @@ impl SqliteStore {
             .await?;
         Ok(Self {
             readers,
-            writer: Writer::start(connection),
+            writer: writer::start(connection),
             people: Arc::new(People::new()),
-            sealer: Sealer::none(clock.clone()),
+            vault: Vault::without_keys(clock.clone()),
             clock,
             epoch: epoch.into(),
         })
@@ -94,22 +97,33 @@ impl SqliteStore {
     /// The same store with keys: without, what is sensitive can be neither written nor read.
     #[must_use]
     pub fn with_sealer(self, sealer: Sealer) -> Self {
-        Self { sealer, ..self }
+        Self { vault: Vault::new(sealer), ..self }
     }
+}
 
-    /// Whether what is sensitive can be written.
-    pub fn has_key(&self) -> bool {
-        self.sealer.has_key()
-    }
-
-    /// Names this store's streams: the same over restarts, another for another file.
-    pub fn epoch(&self) -> Arc<str> {
+#[async_trait]
+impl Installation for SqliteStore {
+    fn epoch(&self) -> Arc<str> {
         self.epoch.clone()
     }
 
-    /// Writes what is still to be written and closes the file. Later calls answer
-    /// [`StoreError::Closed`].
-    pub async fn close(&self) {
+    fn has_key(&self) -> bool {
+        self.vault.has_key()
+    }
+
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    async fn tell(&self, _: &[QueueName]) -> Result<()> {
+        Ok(())
+    }
+
+    async fn told(&self) -> Vec<QueueName> {
+        std::future::pending().await
+    }
+
+    async fn close(&self) {
         self.writer.close().await;
         self.readers.close().await;
     }
@@ -148,14 +162,4 @@ async fn epoch(connection: &mut sqlx::SqliteConnection, clock: &Clock) -> Result
         .execute(&mut *connection)
         .await?;
     Ok(sqlx::query_scalar("SELECT epoch FROM installation").fetch_one(connection).await?)
-}
-
-impl From<sqlx::Error> for StoreError {
-    fn from(error: sqlx::Error) -> Self {
-        unavailable(error)
-    }
-}
-
-fn unavailable(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> StoreError {
-    StoreError::Unavailable(error.into())
 }

@@ -21,7 +21,8 @@ pub trait Users {
 
     async fn user(&self, id: &UserId) -> Result<Option<User>>;
 
-    /// The known ones of `ids`, in any order. Answers from a cache that writes invalidate.
+    /// The known ones of `ids`, in any order, with all that was written before the call, on whatever
+    /// node.
     async fn people(&self, ids: &[UserId]) -> Result<Vec<Arc<Person>>>;
 
     /// Users of `role` (`None`: all), ids in text order after `after`.

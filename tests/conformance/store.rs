@@ -252,3 +252,4 @@ macro_rules! exercise {
 
 exercise!(memory, suite::scene::memory);
 exercise!(sqlite, suite::scene::sqlite);
+exercise!(postgres, suite::scene::postgres);

@@ -3,6 +3,7 @@ use std::path::{Path, PathBuf};
 use nuncio::auth;
 use nuncio::clock::Clock;
 use nuncio::model::{User, UserId};
+use nuncio::store::Installation as _;
 use nuncio::store::sqlite::SqliteStore;
 use nuncio::store::{Keys, Users};
 use tempfile::TempDir;

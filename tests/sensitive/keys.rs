@@ -1,6 +1,7 @@
 use nuncio::clock::Clock;
 use nuncio::model::{Entry, Event, EventId, Message, MessageStatus, Run, RunId};
 use nuncio::seal::{SealError, Sealer};
+use nuncio::store::Installation as _;
 use nuncio::store::sqlite::SqliteStore;
 use nuncio::store::{
     Acceptance, Claim, Devices, Events, Inbox, InboxOrder, InboxQuery, Plan, Queue, Registered,

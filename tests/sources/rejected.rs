@@ -1,6 +1,7 @@
 //! What cannot be accepted is set aside, and holds nobody up.
 
 use nuncio::source::outbox::Drain;
+use nuncio::store::Installation as _;
 
 use super::ground::{
     Ground, acknowledged, add, client, count, database, drained, outbox, run, stream,

@@ -15,7 +15,7 @@ use crate::clock::Clock;
 use crate::config::{Channel, Config, Environment, Provider, Secret, loopback};
 use crate::model::{MessageStatus, Preferences, Row, User, UserId};
 use crate::node::{Node, Setup};
-use crate::store::{Keys, MessageQuery, Messages, Users};
+use crate::store::MessageQuery;
 
 /// About 1 kB of HTML with what the event and the recipient bring. The comment tells the sink
 /// which event it is.

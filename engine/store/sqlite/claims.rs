@@ -1,17 +1,18 @@
 //! Taking what is due.
 
+use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
 use super::decode::{self, millis};
-use super::queue::{ClaimCall, ClaimedRows};
 use crate::store::QueueName;
+use crate::store::writer::ClaimCall;
 
 /// One class after the other (docs/decisions/0002, T17): a single `ORDER BY priority, due_at` would walk all
 /// rows that fall due later.
 pub(super) async fn claim(
     connection: &mut SqliteConnection,
     call: &ClaimCall,
-) -> sqlx::Result<ClaimedRows> {
+) -> sqlx::Result<Vec<SqliteRow>> {
     let sql = match call.queue {
         QueueName::Events => format!(
             "UPDATE event SET fence = ?1, lease_until = ?2, tries = tries + 1 WHERE id IN

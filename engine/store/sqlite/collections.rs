@@ -155,7 +155,7 @@ impl SqliteStore {
         let earlier: Option<String> = row.try_get("earlier")?;
         match earlier.and_then(|text| serde_json::from_str(&text).ok()) {
             Some(earlier) => Ok(Item::Collected(earlier)),
-            None => Ok(Item::Event(Arc::new(self.open_event(decode::event(row)?)?))),
+            None => Ok(Item::Event(Arc::new(self.vault.open_event(decode::event(row)?)?))),
         }
     }
 }

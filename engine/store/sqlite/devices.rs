@@ -3,16 +3,17 @@ use std::collections::HashMap;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{AssertSqlSafe, Row, SqliteConnection};
+use sqlx::{AssertSqlSafe, SqliteConnection};
 
 use super::SqliteStore;
 use super::decode::millis;
 use super::sealed::unless_locked;
-use crate::model::{Bounce, Device, DeviceId, DeviceToken, DeviceType, Registration, UserId};
-use crate::store::{DeviceChange, Devices, MOST_DEVICES, Registered, Result, StoreError};
+use crate::model::{Bounce, Device, DeviceId, Registration, UserId};
+use crate::store::{DeviceChange, Devices, MOST_DEVICES, Registered, Result, token};
 
-const DEVICE: &str = "id, user, token, kind, name, app_version, is_active, created_at, updated_at, \
-     last_used_at, token_hash";
+/// In the order that [`token::device`] reads.
+const DEVICE: &str = "lower(hex(token_hash)), id, user, token, kind, name, app_version, \
+     is_active, created_at, updated_at, last_used_at";
 
 #[async_trait]
 impl Devices for SqliteStore {
@@ -22,8 +23,7 @@ impl Devices for SqliteStore {
         registration: &Registration,
         now: Timestamp,
     ) -> Result<Registered> {
-        let place = place(user, &registration.device_token.hash());
-        let sealed = self.seal("a device's token", &place, registration.device_token.as_str())?;
+        let sealed = token::seal(&self.vault, user, &registration.device_token)?;
         let put = Put { user: user.clone(), registration: registration.clone(), sealed, now };
         let (row, known, before) = self
             .writer
@@ -35,7 +35,7 @@ impl Devices for SqliteStore {
         self.people.forget(std::slice::from_ref(user));
         self.people.forget(&before);
         let Some(row) = row else { return Ok(Registered::Full) };
-        let device = self.device(&row)?;
+        let device = token::device(&self.vault, &row)?;
         Ok(if known { Registered::Known(device) } else { Registered::New(device) })
     }
 
@@ -50,7 +50,7 @@ impl Devices for SqliteStore {
             .await?;
         let mut devices = Vec::with_capacity(rows.len());
         for row in &rows {
-            devices.extend(unless_locked(self.device(row))?);
+            devices.extend(unless_locked(token::device(&self.vault, row))?);
         }
         Ok(devices)
     }
@@ -90,7 +90,7 @@ impl Devices for SqliteStore {
             })
             .await?;
         self.people.forget(std::slice::from_ref(user));
-        row.as_ref().map(|row| self.device(row)).transpose()
+        row.as_ref().map(|row| token::device(&self.vault, row)).transpose()
     }
 
     async fn delete_device(&self, user: &UserId, id: DeviceId) -> Result<bool> {
@@ -137,7 +137,7 @@ impl SqliteStore {
         );
         let devices = sqlx::query(AssertSqlSafe(select)).bind(users.as_str());
         for row in &devices.fetch_all(&self.readers).await? {
-            if let Some(device) = unless_locked(self.device(row))? {
+            if let Some(device) = unless_locked(token::device(&self.vault, row))? {
                 reach.entry(device.user.clone()).or_default().devices.push(device);
             }
         }
@@ -205,33 +205,6 @@ impl SqliteStore {
         self.people.forget(std::slice::from_ref(user));
         Ok(changed > 0)
     }
-
-    /// Columns in [`DEVICE`]'s order.
-    fn device(&self, row: &SqliteRow) -> Result<Device> {
-        let id: i64 = row.try_get(0)?;
-        let unreadable = |why: &dyn std::fmt::Display| StoreError::Unreadable {
-            noun: "device",
-            id: id.to_string(),
-            why: why.to_string(),
-        };
-        let user: UserId = row.try_get::<String, _>(1)?.into();
-        let hash: Vec<u8> = row.try_get(10)?;
-        let token = self.unseal("device", id, &place(&user, &hash), row.try_get(2)?)?;
-        let kind = usize::try_from(row.try_get::<i64, _>(3)?).unwrap_or(usize::MAX);
-        let time = |millis| Timestamp::from_millisecond(millis).map_err(|error| unreadable(&error));
-        Ok(Device {
-            id: DeviceId(id),
-            token: DeviceToken::new(&token).map_err(|error| unreadable(&error))?,
-            kind: *DeviceType::ALL.get(kind).ok_or_else(|| unreadable(&"no such type"))?,
-            name: row.try_get(4)?,
-            app_version: row.try_get(5)?,
-            is_active: row.try_get(6)?,
-            created_at: time(row.try_get(7)?)?,
-            updated_at: time(row.try_get(8)?)?,
-            last_used_at: row.try_get::<Option<i64>, _>(9)?.map(time).transpose()?,
-            user,
-        })
-    }
 }
 
 /// One registration, as often as its transaction is tried.
@@ -291,10 +264,4 @@ impl Put {
             .await?;
         Ok((Some(row), known, before))
     }
-}
-
-/// Where a token is sealed for: neither another user's row nor another device's opens it.
-fn place(user: &UserId, hash: &[u8]) -> String {
-    let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("device.token:{hash}:{user}")
 }

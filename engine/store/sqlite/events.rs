@@ -7,9 +7,9 @@ use super::decode::{self, json, millis, shared};
 use super::rows::{Bound, Bulk};
 use super::sealed::Clear;
 use super::streams::Streams;
-use super::writer::Call;
 use super::{SqliteStore, plan, stops, waits};
 use crate::model::{Event, EventId, EventStatus, Run, Version, WorkflowName};
+use crate::store::writer::Call;
 use crate::store::{
     Acceptance, Accepted, Backlog, EventRecord, Events, Result, SHOWN_RUNS, TOLD_RUNS, Timeline,
 };
@@ -29,8 +29,8 @@ impl Events for SqliteStore {
     async fn accept(&self, mut acceptances: Vec<Acceptance>) -> Result<Vec<Accepted>> {
         let mut clear = Clear::default();
         for Acceptance { event, plan, .. } in &mut acceptances {
-            self.seal_event(event)?;
-            self.seal_plan(plan, &mut clear)?;
+            self.vault.seal_event(event)?;
+            self.vault.seal_plan(plan, &mut clear)?;
         }
         let mut accepted = self.writer.many(Call::Accept, acceptances).await?;
         for each in &mut accepted {
@@ -150,7 +150,7 @@ impl SqliteStore {
         let Some(row) = row.fetch_optional(&self.readers).await? else { return Ok(None) };
         let plan_at: Option<i64> = row.try_get(8)?;
         let status = if plan_at.is_some() { EventStatus::Waiting } else { EventStatus::Planned };
-        Ok(Some((self.open_event(decode::event(&row)?)?, status)))
+        Ok(Some((self.vault.open_event(decode::event(&row)?)?, status)))
     }
 
     /// The event's first runs; `only` one of them.
@@ -162,7 +162,7 @@ impl SqliteStore {
         let most = i64::try_from(most).unwrap_or(i64::MAX);
         let rows = sqlx::query(AssertSqlSafe(select)).bind(event).bind(only).bind(most);
         let runs = decode::all(&rows.fetch_all(&self.readers).await?, decode::run)?;
-        runs.into_iter().map(|run| self.open_run(run)).collect()
+        runs.into_iter().map(|run| self.vault.open_run(run)).collect()
     }
 
     /// The event that `id` is, or that the run or message `id` belongs to, with that run.

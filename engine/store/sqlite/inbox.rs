@@ -19,7 +19,7 @@ impl Inbox for SqliteStore {
         let count: i64 = count.build_query_scalar().fetch_one(&self.readers).await?;
         let mut page = QueryBuilder::new(format!(
             "SELECT {} FROM inbox WHERE deleted_at IS NULL",
-            decode::ENTRY
+            super::ENTRY
         ));
         filter(&mut page, query);
         page.push(match query.order {
@@ -33,16 +33,16 @@ impl Inbox for SqliteStore {
         let rows = page.build().fetch_all(&self.readers).await?;
         let mut entries = Vec::with_capacity(rows.len());
         for row in &rows {
-            entries.extend(unless_locked(self.open_entry(decode::entry(row)?))?);
+            entries.extend(unless_locked(self.vault.open_entry(decode::entry(row)?))?);
         }
         Ok(InboxPage { count: count.unsigned_abs(), entries })
     }
 
     async fn entry(&self, id: RunId) -> Result<Option<Entry>> {
         let select =
-            format!("SELECT {} FROM inbox WHERE id = ? AND deleted_at IS NULL", decode::ENTRY);
+            format!("SELECT {} FROM inbox WHERE id = ? AND deleted_at IS NULL", super::ENTRY);
         let row = sqlx::query(AssertSqlSafe(select)).bind(id.0).fetch_optional(&self.readers);
-        row.await?.as_ref().map(|row| self.open_entry(decode::entry(row)?)).transpose()
+        row.await?.as_ref().map(|row| self.vault.open_entry(decode::entry(row)?)).transpose()
     }
 
     async fn deliveries(&self, id: RunId) -> Result<Vec<(Message, Vec<Attempt>)>> {
@@ -160,7 +160,7 @@ impl Inbox for SqliteStore {
         let select = format!(
             "SELECT {} FROM inbox WHERE user = ? AND seq > ? AND deleted_at IS NULL
              ORDER BY seq LIMIT ?",
-            decode::ENTRY
+            super::ENTRY
         );
         let entries =
             sqlx::query(AssertSqlSafe(select)).bind(user.0.clone()).bind(after).bind(most);
@@ -180,7 +180,7 @@ impl Inbox for SqliteStore {
         let mut frames = Vec::with_capacity(entries.len() + bodies.len());
         for row in &entries {
             // What is locked leaves a gap: the client loads the list, which does without it too.
-            let opened = unless_locked(self.open_entry(decode::entry(row)?))?;
+            let opened = unless_locked(self.vault.open_entry(decode::entry(row)?))?;
             let Some(entry) = opened else { continue };
             frames.push(of(user, entry.seq, FrameBody::from(&entry)));
         }

@@ -1,11 +1,10 @@
 use async_trait::async_trait;
 use jiff::Timestamp;
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
 
 use super::SqliteStore;
 use super::decode::millis;
-use crate::store::{ApiKey, Keys, Result, StoreError};
+use crate::store::key::read;
+use crate::store::{ApiKey, Keys, Result};
 
 #[async_trait]
 impl Keys for SqliteStore {
@@ -61,24 +60,4 @@ impl Keys for SqliteStore {
         let row = row.bind(hash.as_slice()).fetch_optional(&self.readers).await?;
         row.as_ref().map(read).transpose()
     }
-}
-
-fn read(row: &SqliteRow) -> Result<ApiKey> {
-    let name: String = row.try_get(0)?;
-    let unreadable = |why: &dyn std::fmt::Display| StoreError::Unreadable {
-        noun: "key",
-        id: name.clone(),
-        why: why.to_string(),
-    };
-    let time =
-        |millis: i64| Timestamp::from_millisecond(millis).map_err(|error| unreadable(&error));
-    let hash: Vec<u8> = row.try_get(1)?;
-    let scopes: String = row.try_get(2)?;
-    Ok(ApiKey {
-        hash: hash.try_into().map_err(|_| unreadable(&"the hash is not 32 bytes long"))?,
-        scopes: scopes.split_whitespace().map(str::to_owned).collect(),
-        created_at: time(row.try_get(3)?)?,
-        revoked_at: row.try_get::<Option<i64>, _>(4)?.map(time).transpose()?,
-        name,
-    })
 }

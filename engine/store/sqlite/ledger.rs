@@ -12,8 +12,8 @@ use uuid::Uuid;
 
 use super::SqliteStore;
 use super::decode::{self, millis};
-use super::queue::Round;
 use crate::model::{Message, MessageId, MessageStatus, UserId};
+use crate::store::rounds::Round;
 use crate::store::{
     Asking, Departed, Departure, Gathered, Ledger, Once, Result, Settlement, Spending, Users,
 };

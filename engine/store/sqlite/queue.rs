@@ -15,22 +15,14 @@ use super::plan::{self, Delivered};
 use super::rows::{Bound, Bulk};
 use super::sealed::unless_locked;
 use super::streams::Streams;
-use super::writer::Call;
 use super::{SqliteStore, ledger, recover, stops, waits};
 use crate::model::{Event, EventId, Fence, Frame, Run, RunId};
+use crate::store::rounds::rounds;
+use crate::store::writer::{Call, ClaimCall};
 use crate::store::{
     Claim, Departed, Departure, DueEvent, DueMessage, DueRun, Plan, Progress, Queue, QueueName,
     Recovered, Result, RetryUnknown, Settlement, Unsent,
 };
-
-pub(super) type ClaimedRows = Vec<SqliteRow>;
-
-/// A claim on one queue, with the fence that its rows will bear.
-pub(super) struct ClaimCall {
-    pub queue: QueueName,
-    pub claim: Claim,
-    pub fence: Fence,
-}
 
 const DEPART: Bulk = Bulk {
     head: "UPDATE message SET status = 2, attempt = attempt + 1, provider = v.column3, \
@@ -72,7 +64,7 @@ impl Queue for SqliteStore {
         let rows = self.writer.claim(self.call(QueueName::Events, claim)).await?;
         let mut due = Vec::with_capacity(rows.len());
         for row in &rows {
-            let Some(event) = unless_locked(self.open_event(decode::event(row)?))? else {
+            let Some(event) = unless_locked(self.vault.open_event(decode::event(row)?))? else {
                 continue;
             };
             due.push(DueEvent {
@@ -88,13 +80,13 @@ impl Queue for SqliteStore {
 
     async fn claim_runs(&self, claim: Claim) -> Result<Vec<DueRun>> {
         let rows = self.writer.claim(self.call(QueueName::Runs, claim)).await?;
-        let mut runs = beside(&rows, decode::run)?;
+        let mut runs = decode::beside(&rows, decode::run)?;
         runs.sort_by_key(|(run, _)| (run.priority, run.wake_at, run.id));
         let events = self.events_by_id(runs.iter().map(|(run, _)| run.event)).await?;
         let mut due = Vec::with_capacity(runs.len());
         for (run, row) in runs {
             let Some(event) = events.get(&run.event).cloned() else { continue };
-            let Some(run) = unless_locked(self.open_run(run))? else { continue };
+            let Some(run) = unless_locked(self.vault.open_run(run))? else { continue };
             let (fence, attempt) = (Fence(row.try_get(14)?), row.try_get(15)?);
             due.push(DueRun { run, event, fence, attempt });
         }
@@ -103,7 +95,7 @@ impl Queue for SqliteStore {
 
     async fn claim_messages(&self, claim: Claim) -> Result<Vec<DueMessage>> {
         let rows = self.writer.claim(self.call(QueueName::Messages, claim)).await?;
-        let mut messages = beside(&rows, decode::message)?;
+        let mut messages = decode::beside(&rows, decode::message)?;
         messages.sort_by_key(|(message, _)| (message.priority, message.due_at, message.id));
         let runs = self.runs_by_id(messages.iter().map(|(message, _)| message.run)).await?;
         let events = self.events_by_id(messages.iter().map(|(message, _)| message.event)).await?;
@@ -124,7 +116,7 @@ impl Queue for SqliteStore {
     }
 
     async fn settle(&self, mut settlements: Vec<Settlement>) -> Result<Vec<Option<Vec<Frame>>>> {
-        let clear = self.seal_settlements(&mut settlements)?;
+        let clear = self.vault.seal_settlements(&mut settlements)?;
         let mut settled = self.writer.many(Call::Settle, settlements).await?;
         clear.restore_all(&mut settled);
         Ok(settled)
@@ -134,7 +126,7 @@ impl Queue for SqliteStore {
         &self,
         mut progress: Vec<Progress<EventId>>,
     ) -> Result<Vec<Option<Vec<Frame>>>> {
-        let clear = self.seal_progress(&mut progress)?;
+        let clear = self.vault.seal_progress(&mut progress)?;
         let mut planned = self.writer.many(Call::Planned, progress).await?;
         clear.restore_all(&mut planned);
         Ok(planned)
@@ -144,7 +136,7 @@ impl Queue for SqliteStore {
         &self,
         mut progress: Vec<Progress<RunId>>,
     ) -> Result<Vec<Option<Vec<Frame>>>> {
-        let clear = self.seal_progress(&mut progress)?;
+        let clear = self.vault.seal_progress(&mut progress)?;
         let mut advanced = self.writer.many(Call::Advanced, progress).await?;
         clear.restore_all(&mut advanced);
         Ok(advanced)
@@ -237,7 +229,9 @@ impl SqliteStore {
         let rows = self.by_id(decode::RUN, "run", ids.map(|id| id.0).collect()).await?;
         let mut runs = HashMap::with_capacity(rows.len());
         for run in decode::all(&rows, decode::run)? {
-            runs.extend(unless_locked(self.open_run(run))?.map(|run| (run.id, Arc::new(run))));
+            runs.extend(
+                unless_locked(self.vault.open_run(run))?.map(|run| (run.id, Arc::new(run))),
+            );
         }
         Ok(runs)
     }
@@ -249,7 +243,7 @@ impl SqliteStore {
         let rows = self.by_id(decode::EVENT, "event", ids.map(|id| id.0).collect()).await?;
         let mut events = HashMap::with_capacity(rows.len());
         for event in decode::all(&rows, decode::event)? {
-            let event = unless_locked(self.open_event(event))?;
+            let event = unless_locked(self.vault.open_event(event))?;
             events.extend(event.map(|event| (event.id, Arc::new(event))));
         }
         Ok(events)
@@ -270,12 +264,6 @@ impl SqliteStore {
         );
         let ids = serde_json::Value::from(ids).to_string();
         Ok(sqlx::query(AssertSqlSafe(select)).bind(ids).fetch_all(&self.readers).await?)
-    }
-}
-
-impl ClaimCall {
-    pub fn limit(&self) -> usize {
-        self.claim.limit
     }
 }
 
@@ -427,32 +415,6 @@ pub(super) async fn advanced(
         }
     }
     Ok(answers)
-}
-
-/// Calls, each with its place among the answers.
-pub(super) type Round<'a, T> = Vec<(usize, &'a T)>;
-
-/// Splits calls on the same row, so that each round has a row once: an update says which rows it
-/// changed, not for whom. Nearly always one round.
-fn rounds<'a, T>(all: &[&'a T], id: fn(&T) -> Uuid) -> Vec<Round<'a, T>> {
-    let mut rounds: Vec<(HashSet<Uuid>, Round<'a, T>)> = Vec::new();
-    for (place, each) in all.iter().enumerate() {
-        let free =
-            rounds.iter_mut().find_map(|(taken, round)| taken.insert(id(each)).then_some(round));
-        match free {
-            Some(round) => round.push((place, each)),
-            None => rounds.push((HashSet::from([id(each)]), vec![(place, each)])),
-        }
-    }
-    rounds.into_iter().map(|(_, round)| round).collect()
-}
-
-/// Decoded nouns beside the rows they came from.
-fn beside<T>(
-    rows: &[SqliteRow],
-    decode: fn(&SqliteRow) -> Result<T>,
-) -> Result<Vec<(T, &SqliteRow)>> {
-    rows.iter().map(|row| Ok((decode(row)?, row))).collect()
 }
 
 fn ids(rows: &[SqliteRow]) -> sqlx::Result<HashSet<Uuid>> {

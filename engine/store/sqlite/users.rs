@@ -2,9 +2,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
@@ -13,7 +10,8 @@ use super::devices::Reach;
 use super::rows::Bulk;
 use super::{SqliteStore, erase, ledger};
 use crate::model::{Person, Preferences, TopicName, User, UserId};
-use crate::store::{Erased, Result, StoreError, Users};
+use crate::store::profile;
+use crate::store::{Erased, Result, Users};
 
 const PUT: Bulk = Bulk {
     head: "INSERT INTO user (id, profile, created_at, updated_at)",
@@ -23,20 +21,6 @@ const PUT: Bulk = Bulk {
 };
 
 const ONE: &str = "SELECT id, profile, created_at, updated_at FROM user WHERE id = ?";
-
-/// A user's fields as one JSON column; times have columns of their own.
-#[derive(Serialize, Deserialize)]
-struct Profile<'p> {
-    username: Option<String>,
-    email: Option<String>,
-    phone: Option<String>,
-    first_name: Option<String>,
-    last_name: Option<String>,
-    locale: Option<String>,
-    time_zone: Option<String>,
-    role: Option<String>,
-    data: std::borrow::Cow<'p, Map<String, Value>>,
-}
 
 #[async_trait]
 impl Users for SqliteStore {
@@ -56,7 +40,7 @@ impl Users for SqliteStore {
                             .bind(user.id.0.clone())
                             .fetch_optional(&mut *connection)
                             .await?;
-                        if !keeps_addresses(known.as_ref(), user) {
+                        if !profile::keeps_addresses(known.as_ref(), user) {
                             sqlx::query("DELETE FROM bounce WHERE user = ?")
                                 .bind(user.id.0.clone())
                                 .execute(&mut *connection)
@@ -65,7 +49,7 @@ impl Users for SqliteStore {
                         PUT.fetch(connection, std::slice::from_ref(user), |query, user| {
                             query
                                 .bind(user.id.0.clone())
-                                .bind(profile(user))
+                                .bind(profile::profile(user))
                                 .bind(millis(user.created_at))
                                 .bind(millis(user.updated_at))
                         })
@@ -83,7 +67,7 @@ impl Users for SqliteStore {
 
     async fn user(&self, id: &UserId) -> Result<Option<User>> {
         let row = sqlx::query(ONE).bind(id.0.clone()).fetch_optional(&self.readers).await?;
-        row.as_ref().map(read).transpose()
+        row.as_ref().map(profile::user).transpose()
     }
 
     async fn people(&self, ids: &[UserId]) -> Result<Vec<Arc<Person>>> {
@@ -170,7 +154,7 @@ impl Users for SqliteStore {
             .bind(id.0.clone())
             .fetch_optional(&self.readers)
             .await?;
-        body.map_or_else(|| Ok(Preferences::default()), |body| preferences(id.as_str(), &body))
+        profile::preferences(id.as_str(), body.as_deref())
     }
 }
 
@@ -206,74 +190,12 @@ impl SqliteStore {
         }
         let mut reach = self.reach_of(with_more).await?;
         let person = |row: &SqliteRow| {
-            let user = read(row)?;
-            let body: Option<String> = row.try_get(4)?;
-            let preferences = match body {
-                Some(body) => preferences(user.id.as_str(), &body)?,
-                None => Preferences::default(),
-            };
+            let user = profile::user(row)?;
+            let preferences = profile::preferences(user.id.as_str(), row.try_get(4)?)?;
             let topics = topics_of.remove(user.id.as_str()).unwrap_or_default();
             let Reach { devices, bounces } = reach.remove(&user.id).unwrap_or_default();
             Ok(Arc::new(Person { user, preferences, topics, devices, bounces }))
         };
         rows.iter().map(person).collect()
     }
-}
-
-/// An address that bounced stays so for as long as nothing about the user's addresses changes.
-fn keeps_addresses(known: Option<&SqliteRow>, user: &User) -> bool {
-    let known = known.and_then(|row| read(row).ok());
-    known.is_none_or(|known| known.has_addresses_of(user))
-}
-
-fn profile(user: &User) -> String {
-    let profile = Profile {
-        username: user.username.clone(),
-        email: user.email.clone(),
-        phone: user.phone.clone(),
-        first_name: user.first_name.clone(),
-        last_name: user.last_name.clone(),
-        locale: user.locale.clone(),
-        time_zone: user.time_zone.clone(),
-        role: user.role.clone(),
-        data: std::borrow::Cow::Borrowed(&user.data),
-    };
-    serde_json::to_string(&profile).unwrap_or_else(|_| "{}".into())
-}
-
-fn read(row: &SqliteRow) -> Result<User> {
-    let id: String = row.try_get(0)?;
-    let text: &str = row.try_get(1)?;
-    let unreadable = |why: &dyn std::fmt::Display| StoreError::Unreadable {
-        noun: "user",
-        id: id.clone(),
-        why: why.to_string(),
-    };
-    let profile: Profile<'_> = serde_json::from_str(text).map_err(|error| unreadable(&error))?;
-    let time = |column| {
-        let millis: i64 = row.try_get(column)?;
-        Timestamp::from_millisecond(millis).map_err(|error| unreadable(&error))
-    };
-    Ok(User {
-        username: profile.username,
-        email: profile.email,
-        phone: profile.phone,
-        first_name: profile.first_name,
-        last_name: profile.last_name,
-        locale: profile.locale,
-        time_zone: profile.time_zone,
-        role: profile.role,
-        data: profile.data.into_owned(),
-        created_at: time(2)?,
-        updated_at: time(3)?,
-        id: id.into(),
-    })
-}
-
-fn preferences(user: &str, body: &str) -> Result<Preferences> {
-    serde_json::from_str(body).map_err(|error| StoreError::Unreadable {
-        noun: "preferences of user",
-        id: user.into(),
-        why: error.to_string(),
-    })
 }

@@ -10,12 +10,15 @@ use nuncio::model::{
 };
 use nuncio::seal::Sealer;
 use nuncio::store::memory::MemoryStore;
+use nuncio::store::postgres::PostgresStore;
 use nuncio::store::sqlite::SqliteStore;
 use nuncio::store::{
     Acceptance, Accepted, Claim, Departed, Departure, DueMessage, MessageRecord, Plan, Settlement,
     Store,
 };
 use serde_json::json;
+
+use crate::harness::postgres::Postgres;
 
 /// The clock of every scene begins here.
 pub const START: &str = "2026-03-01T09:00:00Z";
@@ -39,10 +42,21 @@ pub async fn sqlite() -> Scene {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let url = format!("sqlite:{}", folder.path().join("nuncio.db").display());
     let store = SqliteStore::open(&url, clock.clone()).await.expect("a new database");
-    let keys = ["a key of more than thirty-two characters".to_owned()];
-    let sealer = Sealer::new(&keys, clock.clone()).expect("the key is long enough");
-    let store = store.with_sealer(sealer);
+    let store = store.with_sealer(sealer(&clock));
     Scene::new(store, clock, folder)
+}
+
+pub async fn postgres() -> Scene {
+    let url = Postgres::shared().await.database().await;
+    let clock = clock();
+    let store = PostgresStore::open(&url, clock.clone()).await.expect("a new database");
+    let store = store.with_sealer(sealer(&clock));
+    Scene::new(store, clock, ())
+}
+
+pub fn sealer(clock: &Clock) -> Sealer {
+    let keys = ["a key of more than thirty-two characters".to_owned()];
+    Sealer::new(&keys, clock.clone()).expect("the key is long enough")
 }
 
 pub fn clock() -> Clock {
@@ -52,6 +66,11 @@ pub fn clock() -> Clock {
 impl Scene {
     pub fn new(store: impl Store, clock: Clock, ground: impl Any + Send) -> Self {
         Self { store: Arc::new(store), clock, _ground: Box::new(ground) }
+    }
+
+    /// On a store that others hold too.
+    pub fn shared(store: Arc<dyn Store>, clock: Clock) -> Self {
+        Self { store, clock, _ground: Box::new(()) }
     }
 
     pub fn now(&self) -> Timestamp {

@@ -9,11 +9,17 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use super::SqliteStore;
+use super::{Plan, Progress, Result, Settlement, StoreError};
+use crate::clock::Clock;
 use crate::model::{Entry, Event, EventId, Frame, FrameBody, Run, RunId};
-use crate::seal::SealError;
-use crate::store::{Plan, Progress, Result, Settlement, StoreError};
+use crate::seal::{SealError, Sealer};
 use crate::telemetry::StoreFailed;
+
+/// Seals on the way to the rows and opens on the way back.
+#[derive(Clone)]
+pub(super) struct Vault {
+    sealer: Sealer,
+}
 
 /// What sealed entries said, for the frames that tell the user's connections.
 #[derive(Default)]
@@ -46,7 +52,21 @@ impl Clear {
     }
 }
 
-impl SqliteStore {
+impl Vault {
+    /// Without keys: what is sensitive can be neither written nor read.
+    pub(super) fn without_keys(clock: Clock) -> Self {
+        Self { sealer: Sealer::none(clock) }
+    }
+
+    pub(super) fn new(sealer: Sealer) -> Self {
+        Self { sealer }
+    }
+
+    /// Whether what is sensitive can be written.
+    pub(super) fn has_key(&self) -> bool {
+        self.sealer.has_key()
+    }
+
     pub(super) fn seal_event(&self, event: &mut Event) -> Result<()> {
         if event.sensitive {
             let text = event.data.to_string();

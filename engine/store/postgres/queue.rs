@@ -1,0 +1,406 @@
+//! Claims, departures and results: set statements, each fenced.
+
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use sqlx::postgres::PgRow;
+use sqlx::{AssertSqlSafe, PgConnection, Row};
+use uuid::Uuid;
+
+use super::decode::{self, json, millis, run_status};
+use super::plan::{self, Delivered};
+use super::rows::{each, text};
+use super::sealed::unless_locked;
+use super::{PostgresStore, ledger, recover, stops, waits};
+use crate::model::{Event, EventId, Fence, Frame, Run, RunId};
+use crate::store::rounds::rounds;
+use crate::store::writer::{Call, ClaimCall};
+use crate::store::{
+    Claim, Departed, Departure, DueEvent, DueMessage, DueRun, Plan, Progress, Queue, QueueName,
+    Recovered, Result, RetryUnknown, Settlement, Unsent,
+};
+
+const DEPART: &str = "UPDATE message SET status = 2, attempt = attempt + 1, \
+      provider = v.provider, departed_at = v.at, \
+      spent_at = coalesce(spent_at, CASE WHEN v.spends THEN v.at END)
+    FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::bigint[], $5::boolean[])
+      AS v (id, fence, provider, at, spends)
+    WHERE message.id = v.id AND message.fence = v.fence AND message.status = 1
+    RETURNING message.id";
+const SETTLE: &str = "UPDATE message SET
+      status = CASE WHEN stopping AND v.status = 0 THEN 7 ELSE v.status END,
+      due_at = coalesce(v.due_at, message.due_at),
+      code = CASE WHEN stopping AND v.status = 0 THEN 'cancelled' ELSE v.code END,
+      receipt = coalesce(v.receipt, message.receipt),
+      provider = coalesce(v.provider, message.provider),
+      attempt = coalesce(v.attempt, message.attempt),
+      held = CASE WHEN v.status = 0 THEN v.held ELSE message.held END,
+      fence = NULL, lease_until = NULL, tries = 0
+    FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::text[],
+      $7::text[], $8::bigint[], $9::boolean[])
+      AS v (id, fence, status, due_at, code, receipt, provider, attempt, held)
+    WHERE message.id = v.id AND message.fence = v.fence AND message.status IN (1, 2)
+    RETURNING message.id, message.departed_at IS NOT NULL, message.gathers IS NOT NULL,
+      message.held IS NOT NULL, message.status";
+const PLANNED: &str = "UPDATE event SET plan_at = v.plan_at, cursor = v.cursor, fence = NULL, \
+      lease_until = NULL, tries = 0
+    FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::text[]) AS v (id, fence, plan_at, cursor)
+    WHERE event.id = v.id AND event.fence = v.fence RETURNING event.id";
+const ADVANCED: &str = "UPDATE run SET status = v.status, position = v.position, \
+      wake_at = v.wake_at, state = v.state, fence = NULL, lease_until = NULL, tries = 0
+    FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::text[], $5::bigint[], $6::text[])
+      AS v (id, fence, status, position, wake_at, state)
+    WHERE run.id = v.id AND run.fence = v.fence AND run.status = 1 RETURNING run.id";
+
+#[async_trait]
+impl Queue for PostgresStore {
+    async fn claim_events(&self, claim: Claim) -> Result<Vec<DueEvent>> {
+        let rows = self.writer.claim(self.call(QueueName::Events, claim)).await?;
+        let mut due = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let Some(event) = unless_locked(self.vault.open_event(decode::event(row)?))? else {
+                continue;
+            };
+            due.push(DueEvent {
+                stopped: stops::stopped_of(&self.readers, event.id.0).await?,
+                event,
+                cursor: row.try_get(9)?,
+                fence: Fence(row.try_get(10)?),
+                attempt: decode::count(row, 11)?,
+            });
+        }
+        Ok(due)
+    }
+
+    async fn claim_runs(&self, claim: Claim) -> Result<Vec<DueRun>> {
+        let rows = self.writer.claim(self.call(QueueName::Runs, claim)).await?;
+        let mut runs = decode::beside(&rows, decode::run)?;
+        runs.sort_by_key(|(run, _)| (run.priority, run.wake_at, run.id));
+        let events = self.events_by_id(runs.iter().map(|(run, _)| run.event)).await?;
+        let mut due = Vec::with_capacity(runs.len());
+        for (run, row) in runs {
+            let Some(event) = events.get(&run.event).cloned() else { continue };
+            let Some(run) = unless_locked(self.vault.open_run(run))? else { continue };
+            let (fence, attempt) = (Fence(row.try_get(14)?), decode::count(row, 15)?);
+            due.push(DueRun { run, event, fence, attempt });
+        }
+        Ok(due)
+    }
+
+    async fn claim_messages(&self, claim: Claim) -> Result<Vec<DueMessage>> {
+        let rows = self.writer.claim(self.call(QueueName::Messages, claim)).await?;
+        let mut messages = decode::beside(&rows, decode::message)?;
+        messages.sort_by_key(|(message, _)| (message.priority, message.due_at, message.id));
+        let runs = self.runs_by_id(messages.iter().map(|(message, _)| message.run)).await?;
+        let events = self.events_by_id(messages.iter().map(|(message, _)| message.event)).await?;
+        let mut due = Vec::with_capacity(messages.len());
+        for (message, row) in messages {
+            let Some(run) = runs.get(&message.run).cloned() else { continue };
+            let Some(event) = events.get(&message.event).cloned() else { continue };
+            let left_before = row.try_get::<Option<i64>, _>(20)?.is_some();
+            let (fence, claims) = (Fence(row.try_get(19)?), decode::count(row, 21)?);
+            let leads = row.try_get::<Option<&str>, _>(22)?.is_some();
+            due.push(DueMessage { message, run, event, fence, left_before, claims, leads });
+        }
+        Ok(due)
+    }
+
+    async fn depart(&self, departures: Vec<Departure>) -> Result<Vec<Departed>> {
+        self.writer.many(Call::Depart, departures).await
+    }
+
+    async fn settle(&self, mut settlements: Vec<Settlement>) -> Result<Vec<Option<Vec<Frame>>>> {
+        let clear = self.vault.seal_settlements(&mut settlements)?;
+        let mut settled = self.writer.many(Call::Settle, settlements).await?;
+        clear.restore_all(&mut settled);
+        Ok(settled)
+    }
+
+    async fn planned(
+        &self,
+        mut progress: Vec<Progress<EventId>>,
+    ) -> Result<Vec<Option<Vec<Frame>>>> {
+        let clear = self.vault.seal_progress(&mut progress)?;
+        let mut planned = self.writer.many(Call::Planned, progress).await?;
+        clear.restore_all(&mut planned);
+        Ok(planned)
+    }
+
+    async fn advanced(
+        &self,
+        mut progress: Vec<Progress<RunId>>,
+    ) -> Result<Vec<Option<Vec<Frame>>>> {
+        let clear = self.vault.seal_progress(&mut progress)?;
+        let mut advanced = self.writer.many(Call::Advanced, progress).await?;
+        clear.restore_all(&mut advanced);
+        Ok(advanced)
+    }
+
+    async fn unsent(&self, unsent: Vec<Unsent>) -> Result<()> {
+        self.writer
+            .other(move |connection| {
+                let unsent = unsent.clone();
+                Box::pin(async move { recover::unsent(connection, &unsent).await })
+            })
+            .await
+    }
+
+    async fn renew(&self, queue: QueueName, fences: &[Fence], until: Timestamp) -> Result<()> {
+        // The rows by their index of leases, in one order for all who lock them.
+        let (table, leased) = match queue {
+            QueueName::Events => ("event", "fence IS NOT NULL"),
+            QueueName::Runs => ("run", "status = 1"),
+            QueueName::Messages => ("message", "status IN (1, 2)"),
+        };
+        let fences: Vec<i64> = fences.iter().map(|fence| fence.0).collect();
+        self.writer
+            .other(move |connection| {
+                let fences = fences.clone();
+                let sql = format!(
+                    "UPDATE {table} SET lease_until = $1 WHERE {leased} AND fence = ANY($2)"
+                );
+                Box::pin(async move {
+                    let renew = sqlx::query(AssertSqlSafe(sql)).bind(millis(until)).bind(fences);
+                    renew.execute(connection).await?;
+                    Ok(())
+                })
+            })
+            .await
+    }
+
+    async fn next_due(&self, queue: QueueName) -> Result<Option<Timestamp>> {
+        let sql = match queue {
+            QueueName::Events => {
+                "SELECT min(plan_at) FROM event WHERE plan_at IS NOT NULL AND fence IS NULL"
+            }
+            QueueName::Runs => {
+                "SELECT min(due) FROM (VALUES (0), (1), (2), (3)) AS class (priority),
+                   LATERAL (SELECT wake_at AS due FROM run WHERE status = 0
+                     AND run.priority = class.priority ORDER BY wake_at LIMIT 1) AS first"
+            }
+            QueueName::Messages => {
+                "SELECT min(due) FROM (VALUES (0), (1), (2), (3)) AS class (priority),
+                   LATERAL (SELECT due_at AS due FROM message WHERE status = 0
+                     AND message.priority = class.priority ORDER BY due_at LIMIT 1) AS first"
+            }
+        };
+        let due: Option<i64> = sqlx::query_scalar(sql).fetch_one(&self.readers).await?;
+        Ok(due.and_then(|millis| Timestamp::from_millisecond(millis).ok()))
+    }
+
+    async fn recover(
+        &self,
+        now: Timestamp,
+        everything: bool,
+        retry_unknown: &RetryUnknown<'_>,
+    ) -> Result<Recovered> {
+        let sending: Vec<(String, Option<String>)> =
+            sqlx::query_as("SELECT DISTINCT channel, provider FROM message WHERE status = 2")
+                .fetch_all(&self.readers)
+                .await?;
+        let again: Vec<(String, String)> = sending
+            .into_iter()
+            .filter_map(|(channel, provider)| Some((channel, provider?)))
+            .filter(|(channel, provider)| {
+                retry_unknown(&channel.as_str().into(), &provider.as_str().into())
+            })
+            .collect();
+        self.writer
+            .other(move |connection| {
+                let again = again.clone();
+                Box::pin(async move { recover::expired(connection, now, everything, &again).await })
+            })
+            .await
+    }
+}
+
+impl PostgresStore {
+    fn call(&self, queue: QueueName, claim: Claim) -> ClaimCall {
+        ClaimCall { queue, claim, fence: Fence(self.clock.random_between(1, i64::MAX)) }
+    }
+
+    pub(super) async fn runs_by_id(
+        &self,
+        ids: impl Iterator<Item = RunId>,
+    ) -> Result<HashMap<RunId, Arc<Run>>> {
+        let rows = self.by_id(decode::RUN, "run", ids.map(|id| id.0).collect()).await?;
+        let mut runs = HashMap::with_capacity(rows.len());
+        for run in decode::all(&rows, decode::run)? {
+            let run = unless_locked(self.vault.open_run(run))?;
+            runs.extend(run.map(|run| (run.id, Arc::new(run))));
+        }
+        Ok(runs)
+    }
+
+    pub(super) async fn events_by_id(
+        &self,
+        ids: impl Iterator<Item = EventId>,
+    ) -> Result<HashMap<EventId, Arc<Event>>> {
+        let rows = self.by_id(decode::EVENT, "event", ids.map(|id| id.0).collect()).await?;
+        let mut events = HashMap::with_capacity(rows.len());
+        for event in decode::all(&rows, decode::event)? {
+            let event = unless_locked(self.vault.open_event(event))?;
+            events.extend(event.map(|event| (event.id, Arc::new(event))));
+        }
+        Ok(events)
+    }
+
+    async fn by_id(&self, columns: &str, table: &str, ids: HashSet<Uuid>) -> Result<Vec<PgRow>> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ids: Vec<Uuid> = ids.into_iter().collect();
+        let select = format!("SELECT {columns} FROM {table} WHERE id = ANY($1)");
+        Ok(sqlx::query(AssertSqlSafe(select)).bind(ids).fetch_all(&self.readers).await?)
+    }
+}
+
+pub(super) async fn depart(
+    connection: &mut PgConnection,
+    all: &[&Departure],
+) -> sqlx::Result<Vec<Departed>> {
+    let mut answers = vec![Departed::Withdrawn; all.len()];
+    for mut round in rounds(all, |departure| departure.message.0) {
+        ledger::let_leave(connection, &mut round, &mut answers).await?;
+        if round.is_empty() {
+            continue;
+        }
+        let departed: Vec<Uuid> = sqlx::query_scalar(DEPART)
+            .bind(each(&round, |(_, departure)| departure.message.0))
+            .bind(each(&round, |(_, departure)| departure.fence.0))
+            .bind(each(&round, |(_, departure)| departure.provider.as_str()))
+            .bind(each(&round, |(_, departure)| millis(departure.at)))
+            .bind(each(&round, |(_, departure)| departure.spend.is_some()))
+            .fetch_all(&mut *connection)
+            .await?;
+        let departed: HashSet<Uuid> = departed.into_iter().collect();
+        for (place, _) in round.iter().filter(|(_, each)| departed.contains(&each.message.0)) {
+            answers[*place] = Departed::Left;
+        }
+    }
+    Ok(answers)
+}
+
+pub(super) async fn settle(
+    connection: &mut PgConnection,
+    all: &[&Settlement],
+) -> sqlx::Result<Vec<Option<Vec<Frame>>>> {
+    let mut answers = vec![None; all.len()];
+    for mut round in rounds(all, |settlement| settlement.message.0) {
+        let rows = settle_rows(connection, &round).await?;
+        let settled = ids(&rows)?;
+        round.retain(|(_, each)| settled.contains(&each.message.0));
+        ledger::settled(connection, &rows, &round).await?;
+        let attempts: Vec<_> = round.iter().filter_map(|(_, each)| each.attempt.as_ref()).collect();
+        plan::attempts(connection, &attempts).await?;
+        let decisions: Vec<_> = round.iter().flat_map(|(_, each)| &each.decisions).collect();
+        plan::decisions(connection, &decisions).await?;
+        let entries = round
+            .iter()
+            .filter_map(|(place, each)| Some((*place, each.entry.as_ref()?)))
+            .map(|(place, entry)| Delivered { place, entry, new_run: false })
+            .collect();
+        for (place, _) in &round {
+            answers[*place] = Some(Vec::new());
+        }
+        for (place, frame) in plan::entries(connection, entries).await? {
+            answers[place].get_or_insert_default().push(frame);
+        }
+        let ended = round.iter().filter(|(_, each)| each.status.is_final());
+        waits::wake_by_messages(connection, ended.map(|(_, each)| each.message.0)).await?;
+    }
+    Ok(answers)
+}
+
+async fn settle_rows(
+    connection: &mut PgConnection,
+    round: &[(usize, &Settlement)],
+) -> sqlx::Result<Vec<PgRow>> {
+    sqlx::query(SETTLE)
+        .bind(each(round, |(_, each)| each.message.0))
+        .bind(each(round, |(_, each)| each.fence.0))
+        .bind(each(round, |(_, each)| each.status as i64))
+        .bind(each(round, |(_, each)| each.due_at.map(millis)))
+        .bind(each(round, |(_, each)| each.code.as_deref().map(text)))
+        .bind(each(round, |(_, each)| each.attempt.as_ref()?.receipt.as_deref().map(text)))
+        .bind(each(round, |(_, each)| Some(each.attempt.as_ref()?.provider.as_str())))
+        .bind(each(round, |(_, each)| Some(i64::from(each.attempt.as_ref()?.number))))
+        .bind(each(round, |(_, each)| each.held.as_ref().map(|_| true)))
+        .fetch_all(connection)
+        .await
+}
+
+pub(super) async fn planned(
+    connection: &mut PgConnection,
+    all: &[&Progress<EventId>],
+) -> sqlx::Result<Vec<Option<Vec<Frame>>>> {
+    let mut answers = vec![None; all.len()];
+    for round in rounds(all, |progress| progress.id.0) {
+        let more = |progress: &'_ Progress<EventId>| progress.plan.more.clone();
+        let rows = sqlx::query(PLANNED)
+            .bind(each(&round, |(_, progress)| progress.id.0))
+            .bind(each(&round, |(_, progress)| progress.fence.0))
+            .bind(each(&round, |(_, progress)| more(progress).map(|(at, _)| millis(at))))
+            .bind(each(&round, |(_, progress)| more(progress).map(|(_, cursor)| cursor)))
+            .fetch_all(&mut *connection)
+            .await?;
+        let kept = ids(&rows)?;
+        let mut plans = Vec::with_capacity(round.len());
+        for (place, progress) in round {
+            if !kept.contains(&progress.id.0) {
+                continue;
+            }
+            let mut plan = Cow::Borrowed(&progress.plan);
+            let stopped = stops::stopped_of(&mut *connection, progress.id.0).await?;
+            if !stopped.is_empty() {
+                plan.to_mut().leave_out(&stopped);
+            }
+            if plan.more.is_none() {
+                stops::forget_unplanned(connection, progress.id).await?;
+            }
+            plans.push((place, plan));
+        }
+        let all: Vec<&Plan> = plans.iter().map(|(_, plan)| plan.as_ref()).collect();
+        let written = plan::write(connection, &all).await?;
+        for ((place, _), frames) in plans.iter().zip(written) {
+            answers[*place] = Some(frames);
+        }
+    }
+    Ok(answers)
+}
+
+pub(super) async fn advanced(
+    connection: &mut PgConnection,
+    all: &[&Progress<RunId>],
+) -> sqlx::Result<Vec<Option<Vec<Frame>>>> {
+    let mut answers = vec![None; all.len()];
+    for mut round in rounds(all, |progress| progress.id.0) {
+        let moved: Vec<(&Progress<RunId>, &Run)> =
+            round.iter().filter_map(|(_, each)| Some((*each, each.run.as_ref()?))).collect();
+        let rows = sqlx::query(ADVANCED)
+            .bind(each(&moved, |(progress, _)| progress.id.0))
+            .bind(each(&moved, |(progress, _)| progress.fence.0))
+            .bind(each(&moved, |(_, run)| run_status(run.status)))
+            .bind(each(&moved, |(_, run)| run.position.as_ref().map(|step| step.as_str())))
+            .bind(each(&moved, |(_, run)| run.wake_at.map(millis)))
+            .bind(each(&moved, |(_, run)| json(&run.state)))
+            .fetch_all(&mut *connection)
+            .await?;
+        let kept = ids(&rows)?;
+        waits::forget(connection, kept.iter().copied()).await?;
+        round.retain(|(_, progress)| kept.contains(&progress.id.0));
+        let plans: Vec<_> = round.iter().map(|(_, progress)| &progress.plan).collect();
+        let written = plan::write(connection, &plans).await?;
+        for ((place, _), frames) in round.into_iter().zip(written) {
+            answers[place] = Some(frames);
+        }
+    }
+    Ok(answers)
+}
+
+fn ids(rows: &[PgRow]) -> sqlx::Result<HashSet<Uuid>> {
+    rows.iter().map(|row| row.try_get(0)).collect()
+}
