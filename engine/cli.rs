@@ -7,6 +7,7 @@ mod bench;
 mod check;
 mod client;
 mod config;
+mod deadletters;
 mod dev;
 mod emit;
 mod explain;
@@ -82,6 +83,9 @@ enum What {
     Explain(explain::Explain),
     /// What a node does, as it happens
     Tail(tail::Tail),
+    /// What was given up: to be looked at, and sent on its way again
+    #[command(subcommand)]
+    Deadletters(deadletters::Deadletters),
     /// A template with its sample: text, HTML, or a picture in the browser
     Preview(preview::Preview),
     /// Keys for services
@@ -134,6 +138,7 @@ pub fn run() -> ExitCode {
         What::Emit(emit) => emit.run(format),
         What::Explain(explain) => explain.run(format),
         What::Tail(tail) => tail.run(format),
+        What::Deadletters(letters) => letters.run(format),
         What::Preview(preview) => preview.run(format),
         What::Key(key) => key.run(format),
         What::Token(token) => token.run(),

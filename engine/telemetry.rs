@@ -20,9 +20,9 @@ use tracing_subscriber::EnvFilter;
 pub use event::{
     BacklogSeen, ConnectionClosed, ConnectionOpened, ConnectionRefused, ConnectionsCounted,
     EventsAccepted, EventsRefused, EventsSetAside, FrameReceived, FramesFetched, FramesSent,
-    HandlerPanicked, MessageAttempted, MessageDecided, MessageSent, PluginCalled, PluginStopped,
-    RedisChanged, RedisFailed, RequestAnswered, RowsClaimed, RowsCommitted, RowsPruned, RunDecided,
-    SourceDrained, SourceFound, SourceLost, SpansDropped, StoreFailed,
+    HandlerPanicked, MessageAttempted, MessageDecided, MessageReported, MessageSent, PluginCalled,
+    PluginStopped, RedisChanged, RedisFailed, RequestAnswered, RowsClaimed, RowsCommitted,
+    RowsPruned, RunDecided, SourceDrained, SourceFound, SourceLost, SpansDropped, StoreFailed,
 };
 pub use family::{About, Kind};
 pub use table::{ALL as METRICS, reference as metrics_reference};

@@ -4,6 +4,7 @@
 //! lock makes every call atomic, so that nothing here is about concurrency and everything is about
 //! meaning; what it does is what every other store must do.
 
+mod audit;
 mod calendar;
 mod device;
 mod collection;
@@ -14,9 +15,11 @@ mod inbox;
 mod job;
 mod key;
 mod ledger;
+mod letter;
 mod message;
 mod plan;
 mod queue;
+mod report;
 mod retention;
 mod stop;
 mod room;
@@ -32,9 +35,9 @@ use jiff::Timestamp;
 use super::{ApiKey, Unplanned};
 use crate::clock::Clock;
 use crate::model::{
-    Attempt, Bounce, ChannelName, Decision, Device, DeviceId, Entry, Event, EventId, EventStatus,
-    Fence, Message, MessageId, Once, Preferences, RoomName, Run, RunId, StepPath, Stream,
-    TopicName, User, UserId, Version, WorkflowName,
+    Attempt, AuditRecord, Bounce, ChannelName, Decision, Device, DeviceId, Entry, Event, EventId,
+    EventStatus, Expected, Fence, Message, MessageId, Once, Preferences, RoomName, Run, RunId,
+    StepPath, Stream, TopicName, User, UserId, Version, WorkflowName,
 };
 use collection::Gatherings;
 use frame::Kept;
@@ -90,6 +93,7 @@ struct State {
     once: BTreeMap<Once, serde_json::Value>,
     /// How many events were accepted.
     accepted: usize,
+    audit: Vec<AuditRecord>,
 }
 
 struct EventRow {
@@ -124,6 +128,8 @@ struct MessageRow {
     /// What it has in common with those that it waits for.
     gathers: Option<String>,
     gathered_by: Option<MessageId>,
+    /// What its provider reports of it, once it took it.
+    expected: Option<Expected>,
 }
 
 /// The event, the workflow, and whom the run speaks to.

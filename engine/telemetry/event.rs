@@ -152,6 +152,13 @@ pub struct ConnectionsCounted {
     pub open: usize,
 }
 
+/// A provider told what became of a message. `outcome` is `moved`, `unchanged` or `unknown`.
+pub struct MessageReported<'a> {
+    pub provider: &'a str,
+    pub state: &'static str,
+    pub outcome: &'static str,
+}
+
 /// Events were taken from a source, accepted or set aside. `lag`: of the first of them.
 pub struct SourceDrained {
     pub source: &'static str,
@@ -414,5 +421,12 @@ fn status_class(status: u16) -> &'static str {
         300..=399 => "3xx",
         400..=499 => "4xx",
         _ => "5xx",
+    }
+}
+
+impl MessageReported<'_> {
+    pub fn emit(&self) {
+        let labels = [self.provider, self.state, self.outcome];
+        table::REPORTED_MESSAGES.with(labels, |counter| counter.increment(1));
     }
 }

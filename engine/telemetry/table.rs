@@ -56,6 +56,9 @@ table! {
         "Attempts, by how they ended.";
     ATTEMPT_SECONDS<Histogram, 1>: "nuncio_attempt_seconds", SECONDS, ["channel"],
         "What an attempt took.";
+    REPORTED_MESSAGES<Counter, 3>: "nuncio_reported_messages_total", Kind::Counter,
+        ["provider", "state", "outcome"],
+        "What providers reported of messages that they had taken.";
     DECIDED_MESSAGES<Counter, 2>: "nuncio_decided_messages_total", Kind::Counter,
         ["verdict", "code"],
         "Decisions about messages. Errors of expressions and templates are `expression.failed` \

@@ -16,17 +16,17 @@ use super::measure::Measured;
 use super::rights::Rights;
 use super::setup::{self, SettingError};
 use super::{Plugin, ProviderError, Setup, outcome};
-use crate::channel::{Channel, Failure, Outcome, Traits};
+use crate::channel::{CallbackError, Called, Channel, Failure, Inbound, Outcome, Traits};
 use crate::model::Parcel;
 use crate::telemetry::{Fact, PluginCalled, PluginStopped, Traced};
 
 /// One plugin with one provider's settings and rights.
 pub(super) struct Provider {
-    plugin: Plugin,
-    rights: Arc<Rights>,
+    pub(super) plugin: Plugin,
+    pub(super) rights: Arc<Rights>,
     traits: Traits,
     /// The settings as the plugin gets them.
-    config: String,
+    pub(super) config: String,
     concurrency: Semaphore,
 }
 
@@ -101,7 +101,7 @@ impl Provider {
             Ok(Err(why)) => self.fault(&why, &store),
             Err(_) => Fault::Wall,
         };
-        PluginStopped { plugin: &self.rights.plugin, cause: fault.code() }.emit();
+        self.count(fault);
         // Whatever broke, it broke after the provider may have got the message.
         if store.data().may_have_arrived {
             return Outcome::Unknown { failure: fault.failure() };
@@ -116,7 +116,11 @@ impl Provider {
         }
     }
 
-    fn fault(&self, error: &wasmtime::Error, store: &Store<State>) -> Fault {
+    pub(super) fn count(&self, fault: Fault) {
+        PluginStopped { plugin: &self.rights.plugin, cause: fault.code() }.emit();
+    }
+
+    pub(super) fn fault(&self, error: &wasmtime::Error, store: &Store<State>) -> Fault {
         let fault = Fault::of(error, store.data().held.refused);
         let why = self.rights.vault.scrub(format!("{error:#}"));
         tracing::warn!(
@@ -152,6 +156,10 @@ impl Channel for Provider {
             Ok((Ok(_mine), Ok(_slot))) => self.attempt(parcel, until).await,
             _ => busy(),
         }
+    }
+
+    async fn callback(&self, inbound: &Inbound) -> Result<Called, CallbackError> {
+        self.called(inbound).await
     }
 }
 
