@@ -116,6 +116,7 @@ pub fn router(parts: Parts) -> Router {
         pace,
         turns: Turns::new(),
         intake,
+        reading,
         callbacks_at_once: Semaphore::new(callbacks::AT_ONCE),
     });
     // Before CORS, which answers a browser's OPTIONS in the place of this fallback.
