@@ -107,10 +107,22 @@ type Api = axum::extract::State<Arc<State>>;
 /// All routes but the relay's. Serve it with `into_make_service_with_connect_info::<SocketAddr>()`:
 /// /metrics asks who calls.
 pub fn router(parts: Parts) -> Router {
+    let origins = edge::cors(&parts.server);
+    // Before CORS, which answers a browser's OPTIONS in the place of this fallback.
+    let inbox =
+        inbox::routes().method_not_allowed_fallback(edge::method_not_allowed).layer(origins);
+    routed(service().merge(operations()).merge(inbox), parts)
+}
+
+/// What the operator of a node that takes no requests asks of it still. Serve it as [`router`].
+pub fn operator(parts: Parts) -> Router {
+    routed(operations(), parts)
+}
+
+fn routed(routes: Router<Arc<State>>, parts: Parts) -> Router {
     let pace = Pace::new(&parts.server, parts.clock.clone());
     let room = || Arc::new(Semaphore::new(events::intake(&parts.server) as usize));
     let (intake, reading) = (room(), room());
-    let origins = edge::cors(&parts.server);
     let state = Arc::new(State {
         parts,
         pace,
@@ -119,10 +131,7 @@ pub fn router(parts: Parts) -> Router {
         reading,
         callbacks_at_once: Semaphore::new(callbacks::AT_ONCE),
     });
-    // Before CORS, which answers a browser's OPTIONS in the place of this fallback.
-    let inbox =
-        inbox::routes().method_not_allowed_fallback(edge::method_not_allowed).layer(origins);
-    edge::wrap(service().merge(operator()).merge(inbox), &state).with_state(state)
+    edge::wrap(routes, &state).with_state(state)
 }
 
 fn service() -> Router<Arc<State>> {
@@ -160,7 +169,7 @@ fn service() -> Router<Arc<State>> {
         .route("/v1/channels", get(catalog::channels))
 }
 
-fn operator() -> Router<Arc<State>> {
+fn operations() -> Router<Arc<State>> {
     Router::new()
         .route("/dev/outbox", get(outbox::show).delete(outbox::clear))
         .route("/healthz", get(operate::live))

@@ -9,18 +9,21 @@ mod faked;
 mod neighbours;
 mod open_files;
 mod reload;
+mod roles;
 mod seal;
 mod serve;
 mod several;
 mod sources;
 mod traces;
 mod view;
+mod work;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -36,22 +39,22 @@ use crate::config::{AllowPrivate, Config, Environment, SecretError};
 use crate::diagnostic::Diagnostic;
 use crate::dispatch::Dispatch;
 use crate::egress::{self, Egress};
-use crate::job::{Jobs, Settings};
 use crate::pipeline::{Pipeline, Reporters, Rules};
 use crate::relay::{self, Relay};
 use crate::seal::SealError;
 use crate::shared::BadUrl;
-use crate::source::{self, Sources};
+use crate::source;
 use crate::store::{Installation, Recovered, Store, StoreError};
 use crate::telemetry::{Exporting, Metrics};
-use neighbours::Neighbours;
 use serve::Door;
 use several::Followed;
 use view::{Captured, View};
+use work::Work;
 
 pub use channels::known as known_channels;
 pub use faked::{Faked, NoManifest, faked};
 pub use reload::Reloaded;
+pub use roles::{Role, Roles};
 pub use sources::outbox_of as outbox;
 
 /// Work still going on at a stop is waited for this long.
@@ -69,6 +72,7 @@ pub struct Setup {
     /// Where plugins are compiled: in this process, it keeps what the compiler leaves.
     pub compiler: wasm::Compiler,
     pub listener: TcpListener,
+    pub roles: Roles,
     /// A laptop's node: what no configured provider takes goes to the outbox, and files with
     /// errors do not keep it from starting.
     pub dev: bool,
@@ -131,7 +135,7 @@ pub enum StartError {
 impl Node {
     /// Starts everything; when it returns, the node answers requests and works its queue.
     pub async fn start(setup: Setup) -> Result<Self, StartError> {
-        let Setup { config, environment, cache, compiler, listener, dev } = setup;
+        let Setup { config, environment, cache, compiler, listener, roles, dev } = setup;
         let clock = Clock::system();
         let exporting = traces::start(&config, &environment, &clock)?;
         let address = listener.local_addr().map_err(StartError::Listen)?;
@@ -163,7 +167,7 @@ impl Node {
         // What is leased may be another node's, which is alive: then only what is past its time.
         let recovered = pipeline.recover(!store.is_shared()).await?;
         let metrics = Metrics::install()?;
-        let work = Work::begin(&config, &environment, &store, &pipeline)?;
+        let work = Work::begin(&config, &environment, roles, &store, &pipeline)?;
 
         let relay = Relay {
             hub: hub.clone(),
@@ -191,7 +195,7 @@ impl Node {
             catalog: view.clone(),
             callbacks: pipeline.clone(),
         };
-        let router = api::router(parts).merge(relay::router(Arc::new(relay)));
+        let router = routes(roles, parts, relay);
         let door = Door::new(listener, router, &config.server, clock);
         let outside = serve(door, metrics, exporting);
         view.ready();
@@ -231,15 +235,14 @@ impl Node {
         reload::reload(&self.pipeline, &self.view, self.store.has_key(), "node").await
     }
 
-    /// Stops in order: no more requests, no more claims, what goes on is waited for, clients are
-    /// sent away, the file is closed.
+    /// Stops in order: no more requests are taken and no more work is claimed, what goes on is
+    /// waited for and what was not begun is given back, clients are sent away, the store is closed.
     pub async fn stop(self) {
         self.view.stopping();
         self.pipeline.end_tail();
         self.outside.stop.cancel();
-        self.work.sources.stop().await;
+        self.work.stop().await;
         self.hub.close(SPREAD).await;
-        self.work.jobs.stop().await;
         let Outside { serving, exporting, .. } = self.outside;
         if tokio::time::timeout(GRACE, serving).await.is_err() {
             tracing::warn!("requests were still going on at the end of the grace");
@@ -248,30 +251,6 @@ impl Node {
         if let Some(exporting) = exporting {
             exporting.stop().await;
         }
-    }
-}
-
-/// What brings work, and what does it.
-struct Work {
-    jobs: Jobs,
-    sources: Sources,
-    _neighbours: Neighbours,
-}
-
-impl Work {
-    fn begin(
-        config: &Config,
-        environment: &Environment,
-        store: &Arc<dyn Installation>,
-        pipeline: &Arc<Pipeline>,
-    ) -> Result<Self, StartError> {
-        let node: uuid::Uuid = pipeline.clock().id();
-        let name = format!("node-{}", node.simple());
-        let sources = sources::configured(config, environment, &name)?;
-        let jobs = Jobs::start(&name, pipeline, settings(config))
-            .pruning(pipeline, config.store.retention);
-        let neighbours = Neighbours::meet(store, pipeline.wake(), pipeline.clock());
-        Ok(Self { jobs, sources: sources.start(pipeline, config), _neighbours: neighbours })
     }
 }
 
@@ -330,6 +309,12 @@ fn in_force(pipeline: &Arc<Pipeline>) -> Box<dyn Fn() -> Arc<Catalog> + Send + S
     Box::new(move || pipeline.catalog())
 }
 
+/// What a node of these roles answers.
+fn routes(roles: Roles, parts: api::Parts, relay: Relay) -> Router {
+    let router = if roles.api { api::router(parts) } else { api::operator(parts) };
+    if roles.relay { router.merge(relay::router(Arc::new(relay))) } else { router }
+}
+
 fn serve(door: Door, metrics: Metrics, exporting: Option<Exporting>) -> Outside {
     let stop = CancellationToken::new();
     let (clock, stopped) = (door.clock().clone(), stop.clone());
@@ -354,10 +339,6 @@ fn policy(config: &Config) -> Result<egress::Policy, StartError> {
             .map_err(|error| StartError::Egress(error.to_string()))?,
     };
     Ok(egress::Policy { allow_private, proxy: config.egress.proxy.clone(), ca })
-}
-
-fn settings(config: &Config) -> Settings {
-    Settings { workers: config.engine.workers, lease: config.engine.lease.0, grace: GRACE }
 }
 
 fn verifier(

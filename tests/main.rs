@@ -18,6 +18,7 @@ mod inbox;
 mod init;
 mod language;
 mod main_job;
+mod nodes;
 mod packs;
 mod plugins;
 mod postgres;
