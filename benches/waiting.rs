@@ -111,6 +111,7 @@ fn event(clock: &Clock) -> Event {
         depth: 0,
         told: Vec::new(),
         sensitive: false,
+        trace: None,
     }
 }
 

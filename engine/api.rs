@@ -24,11 +24,13 @@ mod messages;
 mod operate;
 mod outbox;
 mod pace;
+mod paced;
 mod path;
 mod problem;
 mod query;
 mod runs;
 mod rooms;
+mod tail;
 mod topics;
 mod turn;
 mod users;
@@ -56,9 +58,6 @@ use crate::store::Store;
 use crate::telemetry::Metrics;
 use pace::Pace;
 use turn::Turns;
-
-/// KiB of events between their reading and their commit, over all requests: past it, 429.
-const IN_FLIGHT_KIB: usize = 64 << 10;
 
 /// What the API stands on.
 pub struct Parts {
@@ -88,7 +87,10 @@ pub struct State {
     parts: Parts,
     pace: Pace,
     turns: Turns,
+    /// KiB of events between their reading and their commit.
     intake: Arc<Semaphore>,
+    /// KiB of bodies that are being read.
+    reading: Arc<Semaphore>,
     callbacks_at_once: Semaphore,
 }
 
@@ -120,15 +122,17 @@ pub fn operator(parts: Parts) -> Router {
 
 fn routed(routes: Router<Arc<State>>, parts: Parts) -> Router {
     let pace = Pace::new(&parts.server, parts.clock.clone());
-    let intake = Arc::new(Semaphore::new(IN_FLIGHT_KIB));
-    let state = State {
+    let room = || Arc::new(Semaphore::new(events::intake(&parts.server) as usize));
+    let (intake, reading) = (room(), room());
+    let state = Arc::new(State {
         parts,
         pace,
         turns: Turns::new(),
         intake,
+        reading,
         callbacks_at_once: Semaphore::new(callbacks::AT_ONCE),
-    };
-    edge::wrap(routes).with_state(Arc::new(state))
+    });
+    edge::wrap(routes, &state).with_state(state)
 }
 
 fn service() -> Router<Arc<State>> {
@@ -146,6 +150,7 @@ fn service() -> Router<Arc<State>> {
             put(topics::subscribe).delete(topics::unsubscribe),
         )
         .route("/v1/topics/{topic}/subscribers", get(topics::subscribers))
+        .route("/v1/tail", get(tail::follow))
         .route("/v1/messages", get(messages::list))
         .route("/v1/messages/{id}", get(messages::show))
         .route("/v1/messages/{id}/explain", get(explained::message))

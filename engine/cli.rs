@@ -19,6 +19,7 @@ mod preview;
 mod run;
 mod schema;
 mod simulate;
+mod tail;
 mod test;
 mod token;
 mod workflows;
@@ -80,6 +81,8 @@ enum What {
     Emit(emit::Emit),
     /// What became of an event, a run or a message, and why
     Explain(explain::Explain),
+    /// What a node does, as it happens
+    Tail(tail::Tail),
     /// What was given up: to be looked at, and sent on its way again
     #[command(subcommand)]
     Deadletters(deadletters::Deadletters),
@@ -134,6 +137,7 @@ pub fn run() -> ExitCode {
         What::Test(test) => test.run(format),
         What::Emit(emit) => emit.run(format),
         What::Explain(explain) => explain.run(format),
+        What::Tail(tail) => tail.run(format),
         What::Deadletters(letters) => letters.run(format),
         What::Preview(preview) => preview.run(format),
         What::Key(key) => key.run(format),

@@ -7,6 +7,8 @@ mod loader;
 mod encryption;
 mod limits;
 mod provider;
+mod otlp;
+mod retention;
 mod redis;
 mod tenant;
 mod secret;
@@ -28,8 +30,10 @@ pub use environment::Environment;
 pub use error::{ConfigError, Origin};
 pub use limits::{Relay, Server};
 pub use loader::{Flag, Loaded, load};
+pub use otlp::Otlp;
 pub use provider::{Breaker, OnUnknown, Provider, Rate};
 pub use redis::Redis;
+pub use retention::{Keep, Retention};
 pub use secret::{Secret, SecretError};
 pub use setting::Setting;
 pub use sources::{Outbox, Sources, Stream};
@@ -63,6 +67,8 @@ pub struct Config {
 pub struct Store {
     /// `sqlite:path/to/nuncio.db`, for one node; `postgres://user@host/database`, for any number.
     pub url: String,
+    /// For how long what has ended is kept.
+    pub retention: Retention,
 }
 
 /// Who may call.
@@ -165,6 +171,7 @@ pub struct Telemetry {
     pub log_format: LogFormat,
     /// A `tracing` filter (`info,nuncio=debug`). Default `info`.
     pub log: String,
+    pub otlp: Otlp,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -177,7 +184,7 @@ pub enum LogFormat {
 
 impl Default for Store {
     fn default() -> Self {
-        Self { url: "sqlite:nuncio.db".into() }
+        Self { url: "sqlite:nuncio.db".into(), retention: Retention::default() }
     }
 }
 
@@ -227,7 +234,7 @@ impl Default for AllowPrivate {
 
 impl Default for Telemetry {
     fn default() -> Self {
-        Self { log_format: LogFormat::Text, log: "info".into() }
+        Self { log_format: LogFormat::Text, log: "info".into(), otlp: Otlp::default() }
     }
 }
 

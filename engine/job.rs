@@ -13,6 +13,7 @@ mod claimer;
 mod due;
 mod handler;
 mod lease;
+mod pruner;
 mod sweeper;
 
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use futures_util::FutureExt;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::config::Retention;
 use crate::pipeline::Pipeline;
 use crate::store::{DueEvent, DueMessage, DueRun};
 use backend::Backend;
@@ -73,6 +75,15 @@ impl Jobs {
         jobs.work::<DueRun>(name, pipeline, &leases, terms, few);
         jobs.work::<DueMessage>(name, pipeline, &leases, terms, settings.workers);
         jobs
+    }
+
+    /// Clears what is past its retention, beside the work.
+    #[must_use]
+    pub fn pruning(mut self, pipeline: &Pipeline, retention: Retention) -> Self {
+        let (store, clock) = (pipeline.store().clone(), pipeline.clock().clone());
+        let pruning = pruner::prune(store, clock, retention, self.stop.clone());
+        self.tasks.push(tokio::spawn(pruning));
+        self
     }
 
     /// Claims nothing more, gives back what was not begun, and waits for the rest.

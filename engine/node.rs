@@ -7,11 +7,14 @@
 mod channels;
 mod faked;
 mod neighbours;
+mod open_files;
 mod reload;
 mod roles;
 mod seal;
+mod serve;
 mod several;
 mod sources;
+mod traces;
 mod view;
 mod work;
 
@@ -42,7 +45,8 @@ use crate::seal::SealError;
 use crate::shared::BadUrl;
 use crate::source;
 use crate::store::{Installation, Recovered, Store, StoreError};
-use crate::telemetry::Metrics;
+use crate::telemetry::{Exporting, Metrics};
+use serve::Door;
 use several::Followed;
 use view::{Captured, View};
 use work::Work;
@@ -82,10 +86,16 @@ pub struct Node {
     view: Arc<View>,
     hub: Followed,
     work: Work,
-    serving: JoinHandle<std::io::Result<()>>,
-    stop: CancellationToken,
+    outside: Outside,
     recovered: Recovered,
     problems: Vec<Diagnostic>,
+}
+
+/// What others see of a node.
+struct Outside {
+    serving: JoinHandle<()>,
+    stop: CancellationToken,
+    exporting: Option<Exporting>,
 }
 
 /// Why a node does not start. Nothing is left running.
@@ -118,7 +128,7 @@ pub enum StartError {
     Files(Vec<Diagnostic>),
     #[error("the address cannot be listened on")]
     Listen(#[source] std::io::Error),
-    #[error("metrics cannot be recorded")]
+    #[error("metrics or traces cannot be recorded")]
     Metrics(#[from] crate::telemetry::TelemetryError),
 }
 
@@ -127,6 +137,7 @@ impl Node {
     pub async fn start(setup: Setup) -> Result<Self, StartError> {
         let Setup { config, environment, cache, compiler, listener, roles, dev } = setup;
         let clock = Clock::system();
+        let exporting = traces::start(&config, &environment, &clock)?;
         let address = listener.local_addr().map_err(StartError::Listen)?;
         let store = seal::store(&config, &environment, &clock).await?;
         let remembered: Arc<dyn Store> = store.clone();
@@ -185,15 +196,12 @@ impl Node {
             catalog: view.clone(),
             callbacks: pipeline.clone(),
         };
-        let mut router = if roles.api { api::router(parts) } else { api::operator(parts) };
-        if roles.relay {
-            router = router.merge(relay::router(Arc::new(relay)));
-        }
-        let stop = CancellationToken::new();
-        let serving = serve(listener, router, metrics, clock, stop.clone());
+        let router = routes(roles, parts, relay);
+        let door = Door::new(listener, router, &config.server, clock);
+        let outside = serve(door, metrics, exporting);
         view.ready();
         let hub = followed;
-        Ok(Self { address, pipeline, store, view, hub, work, serving, stop, recovered, problems })
+        Ok(Self { address, pipeline, store, view, hub, work, outside, recovered, problems })
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -232,14 +240,18 @@ impl Node {
     /// waited for and what was not begun is given back, clients are sent away, the store is closed.
     pub async fn stop(self) {
         self.view.stopping();
-        self.stop.cancel();
+        self.pipeline.end_tail();
+        self.outside.stop.cancel();
         self.work.stop().await;
         self.hub.close(SPREAD).await;
-        let serving = self.serving;
+        let Outside { serving, exporting, .. } = self.outside;
         if tokio::time::timeout(GRACE, serving).await.is_err() {
             tracing::warn!("requests were still going on at the end of the grace");
         }
         self.store.close().await;
+        if let Some(exporting) = exporting {
+            exporting.stop().await;
+        }
     }
 }
 
@@ -298,21 +310,22 @@ fn in_force(pipeline: &Arc<Pipeline>) -> Box<dyn Fn() -> Arc<Catalog> + Send + S
     Box::new(move || pipeline.catalog())
 }
 
-fn serve(
-    listener: TcpListener,
-    router: Router,
-    metrics: Metrics,
-    clock: Clock,
-    stop: CancellationToken,
-) -> JoinHandle<std::io::Result<()>> {
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    tokio::spawn(async move {
-        let stopped = async move { stop.cancelled().await };
+/// What a node of these roles answers.
+fn routes(roles: Roles, parts: api::Parts, relay: Relay) -> Router {
+    let router = if roles.api { api::router(parts) } else { api::operator(parts) };
+    if roles.relay { router.merge(relay::router(Arc::new(relay))) } else { router }
+}
+
+fn serve(door: Door, metrics: Metrics, exporting: Option<Exporting>) -> Outside {
+    let stop = CancellationToken::new();
+    let (clock, stopped) = (door.clock().clone(), stop.clone());
+    let serving = tokio::spawn(async move {
         tokio::select! {
-            served = axum::serve(listener, service).with_graceful_shutdown(stopped) => served,
-            () = metrics.upkeep(&clock) => Ok(()),
+            () = door.serve(stopped) => {}
+            () = metrics.upkeep(&clock) => {}
         }
-    })
+    });
+    Outside { serving, stop, exporting }
 }
 
 fn policy(config: &Config) -> Result<egress::Policy, StartError> {

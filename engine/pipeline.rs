@@ -27,6 +27,7 @@ mod report;
 mod rules;
 mod run;
 mod past;
+mod tail;
 mod wake;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -42,15 +43,16 @@ use crate::dispatch::{Dispatch, Dispatched};
 use crate::egress::Fetch;
 use crate::gate::{self, Answer as GateAnswer, Facts};
 use crate::ingest::{self, Incoming, Refusal};
-use crate::model::{Decision, Event, Frame, Planned, Recipient, RunStatus, Verdict, Version};
+use crate::model::{Event, Frame, Planned, Recipient, Version};
 use crate::plan;
 use crate::render::{self, Rendered};
 use crate::store::{
-    Acceptance, Accepted, CalendarQuery, Departure, DueMessage, DueRun, Plan, Progress, QueueName,
+    Acceptance, Accepted, CalendarQuery, Departure, DueMessage, QueueName,
     Recovered, Store, StoreError,
 };
+use crate::telemetry::{self, Fact, Traced};
 use crate::workflow::Workflow;
-use attempt::Ended;
+use attempt::{Ended, Since};
 use departure::Exit;
 use fetch::Fetcher;
 use past::Ground;
@@ -58,6 +60,7 @@ use past::Ground;
 pub use calendar::Foreseen;
 pub use report::{Answered, CallbackFailed, Callbacks, Reporter, Reporters};
 pub use rules::Rules;
+pub use tail::{Happening, Tail};
 pub use wake::Wake;
 
 /// A job that was claimed more often without getting anywhere is given up.
@@ -74,6 +77,11 @@ pub trait Accept: Send + Sync {
 
     /// What is planned: what the store has due, with the further moments of each run's loops.
     async fn calendar(&self, query: &CalendarQuery) -> Result<Vec<Foreseen>, StoreError>;
+
+    /// For those who look on; `None` where nothing is told.
+    fn tail(&self) -> Option<&Tail> {
+        None
+    }
 }
 
 /// The stages, joined. Shared by everything that brings work.
@@ -88,6 +96,7 @@ pub struct Pipeline {
     wake: Arc<Wake>,
     rules: Rules,
     fetcher: Fetcher,
+    tail: Tail,
     reporters: Reporters,
     /// A run was made to wait, since the start.
     waits: AtomicBool,
@@ -108,6 +117,7 @@ impl Accept for Pipeline {
         events: Vec<Incoming>,
     ) -> Result<Vec<Result<ingest::Answer, Refusal>>, StoreError> {
         let catalog = self.catalog();
+        let trace = telemetry::traceparent();
         let admitted: Vec<Result<(Event, [u8; 32]), Refusal>> = events
             .into_iter()
             .map(|incoming| {
@@ -118,6 +128,7 @@ impl Accept for Pipeline {
                     self.rules.strict_events,
                     &self.clock,
                 )?;
+                event.trace = trace.clone();
                 event.sensitive = catalog.workflows.are_sensitive(&event.name);
                 Ok((event, hash))
             })
@@ -137,7 +148,10 @@ impl Accept for Pipeline {
                 }
             });
         }
-        let mut accepted = self.store.accept(acceptances).await?.into_iter();
+        let told = self.tail.of_acceptances(&acceptances);
+        let accepted = Traced::part("store").around(self.store.accept(acceptances)).await?;
+        self.tail.tell_new(told, &accepted);
+        let mut accepted = accepted.into_iter();
         let answer = |each: Option<_>| each.or_else(|| accepted.next().map(|new| self.answer(new)));
         let answers = answers.into_iter().filter_map(answer).collect();
         self.wake.tell(QueueName::Events);
@@ -148,6 +162,10 @@ impl Accept for Pipeline {
 
     async fn calendar(&self, query: &CalendarQuery) -> Result<Vec<Foreseen>, StoreError> {
         self.foresee(query).await
+    }
+
+    fn tail(&self) -> Option<&Tail> {
+        Some(&self.tail)
     }
 }
 
@@ -170,6 +188,7 @@ impl Pipeline {
             wake: Arc::default(),
             rules,
             fetcher: Fetcher::default(),
+            tail: Tail::new(),
             reporters: Reporters::new(),
             waits: AtomicBool::new(false),
         }
@@ -187,6 +206,11 @@ impl Pipeline {
 
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.store
+    }
+
+    /// Those who look on are told nothing more: the node stops.
+    pub fn end_tail(&self) {
+        self.tail.close();
     }
 
     pub fn wake(&self) -> &Arc<Wake> {
@@ -225,65 +249,23 @@ impl Pipeline {
         Ok(recovered)
     }
 
-    /// Takes a run on from where it waits.
-    pub async fn advance(&self, due: DueRun) {
-        let DueRun { mut run, event, fence, attempt } = due;
-        let id = run.id;
-        let mut plan = Plan::default();
-        if attempt > MOST_CLAIMS {
-            run.status = RunStatus::Failed;
-            let reason = format!("its worker ended {MOST_CLAIMS} times");
-            let now = self.clock.now();
-            plan.decisions.push(Decision::of_run(
-                &run,
-                now,
-                Verdict::Fail,
-                "attempts.exhausted",
-                reason,
-            ));
-        } else {
-            match self.workflow(&run).await {
-                Ok(workflow) => {
-                    let recipient = match self.recipient(&run).await {
-                        Ok(recipient) => recipient,
-                        Err(error) => {
-                            return tracing::warn!(%error, run = %id, "the recipient could not be loaded");
-                        }
-                    };
-                    let told = Told { workflow: &workflow, event: &event, recipient: &recipient };
-                    if let Err(error) = self.go_far(told, &mut run, &mut plan).await {
-                        return tracing::warn!(%error, run = %id, "a run could not go on yet");
-                    }
-                }
-                Err(error) => {
-                    return tracing::warn!(%error, run = %id, "the workflow could not be loaded");
-                }
-            }
-        }
-        if run.status == RunStatus::Failed {
-            plan.leaves.push((id, self.clock.now()));
-        }
-        let waits = !plan.waits.is_empty();
-        let progress = Progress { id, fence, plan, run: Some(run) };
-        self.save(|| self.store.advanced(vec![progress.clone()])).await;
-        self.wake.tell(QueueName::Events);
-        self.wake.tell(QueueName::Runs);
-        self.wake.tell(QueueName::Messages);
-        if waits {
-            // What it waits for may be there already.
-            self.wake.tell(QueueName::Runs);
-        }
-    }
-
     /// Lets a due message leave, or says why not.
     pub async fn deliver(&self, due: DueMessage) {
         let (id, fence) = (due.message.id, due.fence);
         let channel = due.message.channel.clone();
-        match self.attempt(due).await {
+        let since = Since { accepted: due.event.received_at, due: due.message.due_at };
+        let span = Traced::of_event("deliver", due.event.trace.as_deref());
+        span.set(Fact::Channel, || channel.to_string());
+        span.set(Fact::Message, || id.to_string());
+        span.set(Fact::Workflow, || due.message.workflow.to_string());
+        let looked = self.tail.of_due(&due);
+        match span.around(self.attempt(due)).await {
             Ok(Some(ended)) => {
-                ended.emit(&channel);
+                ended.emit(&channel, since);
+                let told = tail::Told::ended(looked, &ended);
                 let settlement = ended.settlement(id, fence);
                 self.save(|| self.store.settle(vec![settlement.clone()])).await;
+                self.tail.tell(told);
                 // A run may have waited for it. One that began before this process is seen within
                 // the second in which claimers look by themselves.
                 if self.waits.load(Ordering::Relaxed) {
@@ -333,7 +315,8 @@ impl Pipeline {
         let order = step.map(|step| step.providers.as_slice()).unwrap_or_default();
         let number = message.attempt + 1;
         let mut exit = Exit { pipeline: self, rendered: &rendered, departure, back: None };
-        let dispatched = self.dispatch.send(&rendered, number, order, &mut exit).await?;
+        let dispatching = self.dispatch.send(&rendered, number, order, &mut exit);
+        let dispatched = Traced::part("dispatch").around(dispatching).await?;
         if let Dispatched::Withdrawn = dispatched {
             return Ok(exit.back);
         }
@@ -369,7 +352,7 @@ impl Pipeline {
             left_before: ground.left_before,
             past: &ground.past,
         };
-        let permit = match gate::ask(planned, &facts) {
+        let permit = match Traced::part("gate").inside(|| gate::ask(planned, &facts)) {
             GateAnswer::Send(permit) => *permit,
             stopped => return Err(Box::new(Ended::stopped(stopped))),
         };
@@ -387,7 +370,8 @@ impl Pipeline {
             Err(error) => return Err(Box::new(Ended::no_data(permit.planned(), &error, now))),
         };
         let zone = self.rules.time_zone.iana_name().unwrap_or("UTC");
-        render::render(permit, template, data, &catalog.templates, zone)
+        Traced::part("render")
+            .inside(|| render::render(permit, template, data, &catalog.templates, zone))
             .map_err(|error| Box::new(Ended::not_rendered(&error, now)))
     }
 

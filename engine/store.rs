@@ -22,7 +22,7 @@ mod device;
 mod collection;
 mod decode;
 mod event;
-mod frame;
+pub(crate) mod frame;
 mod inbox;
 mod installation;
 mod key;
@@ -32,6 +32,7 @@ mod message;
 mod profile;
 mod queue;
 mod report;
+mod retention;
 mod rounds;
 mod sealed;
 mod stop;
@@ -61,6 +62,7 @@ pub use queue::{
     Queue, QueueName, Recovered, RetryUnknown, Settlement, Unplanned, Unsent,
 };
 pub use report::{Reported, Reports};
+pub use retention::{Kept, Mark, Pruned, Retention};
 pub use room::Rooms;
 pub use stop::{Stop, Stopped, Stops};
 pub use user::{Erased, Topics, Users};
@@ -89,6 +91,7 @@ pub trait Store:
     + Waits
     + Frames
     + Rooms
+    + Retention
     + Send
     + Sync
     + 'static
@@ -115,6 +118,7 @@ impl<T> Store for T where
         + Waits
         + Frames
         + Rooms
+        + Retention
         + Send
         + Sync
         + 'static

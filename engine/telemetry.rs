@@ -1,42 +1,47 @@
-//! What the operator gets to see: log lines and metrics.
+//! What the operator gets to see: log lines, metrics and traces.
 //!
-//! Both come from the typed events of `event`: one struct a thing that happened, whose `emit`
-//! holds line and counter together. Metric names are `nuncio_<name>_<unit>_total`, without
-//! `_total` for gauges and histograms. Never logged: addresses, bodies, tokens, keys, names.
+//! The first two come from the typed events of `event`: one struct a thing that happened, whose `emit`
+//! holds line and counter together. `table` names every metric, `family` keeps its series. Metric
+//! names are `nuncio_<name>_<unit>_total`, without `_total` for gauges and histograms. Never
+//! logged: addresses, bodies, tokens, keys, names.
 
 mod event;
+mod family;
+mod process;
+mod table;
+mod trace;
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::PrometheusHandle;
 use tracing_subscriber::EnvFilter;
 
 pub use event::{
-    BreakerChanged, BreakerStands, ConnectionClosed, ConnectionOpened, EventsAccepted,
-    EventsRefused, EventsSetAside, FramesFetched, HandlerPanicked, MessageAttempted,
-    MessageDecided, MessageReported, RedisChanged, RedisFailed, RequestAnswered, SourceDrained,
-    SourceFound, SourceLost, StoreFailed,
+    BacklogSeen, BreakerChanged, BreakerStands, ConnectionClosed, ConnectionOpened, ConnectionRefused, ConnectionsCounted,
+    EventsAccepted, EventsRefused, EventsSetAside, FrameReceived, FramesFetched, FramesSent,
+    HandlerPanicked, MessageAttempted, MessageDecided, MessageReported, MessageSent, PluginCalled,
+    PluginStopped, RedisChanged, RedisFailed, RequestAnswered, RowsClaimed, RowsCommitted,
+    RowsPruned, RunDecided, SourceDrained, SourceFound, SourceLost, SpansDropped, StoreFailed,
 };
+pub use family::{About, Kind};
+pub use table::{ALL as METRICS, reference as metrics_reference};
+pub use trace::{Export, Exporting, Fact, Traced, propagated, trace, traceparent};
 
 use crate::clock::Clock;
 
 /// Sample storage grows until it is tended: so often is enough at any rate we reach.
 const UPKEEP: Duration = Duration::from_secs(5);
 
-/// Seconds: from a commit to a slow provider's deadline.
-const BUCKETS: [f64; 13] =
-    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0];
-
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TelemetryError {
     #[error("`{filter}` is no log filter")]
     Filter { filter: String, source: tracing_subscriber::filter::ParseError },
-    #[error("a log or metrics recorder is installed already")]
+    #[error("a log, metrics or trace recorder is installed already")]
     Installed,
-    #[error("the metrics' buckets are refused")]
-    Buckets(#[source] metrics_exporter_prometheus::BuildError),
+    #[error("`telemetry.otlp` cannot be used: {0}")]
+    Exporter(String),
 }
 
 /// Starts writing log lines to standard error: as JSON objects, or for people.
@@ -63,21 +68,24 @@ impl Metrics {
     ///
     /// The caller runs [`Metrics::upkeep`] beside everything else: without it samples pile up.
     pub fn install() -> Result<Self, TelemetryError> {
-        static INSTALLED: Mutex<Option<Metrics>> = Mutex::new(None);
+        static INSTALLED: Mutex<bool> = Mutex::new(false);
         let mut installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(metrics) = &*installed {
-            return Ok(metrics.clone());
+        if !*installed {
+            let recorder: &'static _ = &*family::RECORDER;
+            metrics::set_global_recorder(recorder).map_err(|_| TelemetryError::Installed)?;
+            *installed = true;
         }
-        let builder =
-            PrometheusBuilder::new().set_buckets(&BUCKETS).map_err(TelemetryError::Buckets)?;
-        let handle = builder.install_recorder().map_err(|_| TelemetryError::Installed)?;
-        let metrics = Self(handle);
-        *installed = Some(metrics.clone());
-        Ok(metrics)
+        Ok(Self(family::RECORDER.handle()))
     }
 
-    /// The Prometheus text format.
+    /// The Prometheus text format, with the process's own figures of this moment.
     pub fn render(&self) -> String {
+        if let Some(bytes) = process::resident_bytes() {
+            table::RESIDENT_BYTES.with([], |gauge| gauge.set(bytes as f64));
+        }
+        if let Some(files) = process::open_files() {
+            table::OPEN_FILES.with([], |gauge| gauge.set(files as f64));
+        }
         self.0.render()
     }
 

@@ -2,6 +2,7 @@
 
 mod harness;
 
+mod abuse;
 mod api;
 mod bad_input;
 mod callbacks;

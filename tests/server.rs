@@ -275,6 +275,7 @@ impl Server {
             depth: 0,
             told: Vec::new(),
             sensitive: false,
+            trace: None,
         }
     }
 
@@ -454,6 +455,7 @@ impl Accept for Unplanned {
                 depth: 0,
                 told: Vec::new(),
                 sensitive: false,
+                trace: None,
             },
             plan: Plan::default(),
             emitter: None,

@@ -18,6 +18,19 @@ pub enum BodyError {
     MediaType,
     #[error("the body ended before its announced end")]
     Interrupted,
+    #[error("the body did not come in time")]
+    TooSlow,
+    #[error("too many bodies are being read: come again")]
+    Overloaded,
+    #[error("a body is taken as it is: without a Content-Encoding")]
+    Encoded,
+}
+
+impl BodyError {
+    /// What reading failed of, as `paced` told it.
+    pub fn of(error: axum::Error) -> Self {
+        error.into_inner().downcast::<Self>().map_or(Self::Interrupted, |told| *told)
+    }
 }
 
 /// Reads a whole JSON body of at most `max` bytes.
@@ -50,14 +63,14 @@ pub async fn read(body: Body, max: usize) -> Result<Bytes, BodyError> {
     }
     let mut pieces = body.into_data_stream();
     let Some(first) = pieces.next().await else { return Ok(Bytes::new()) };
-    let first = first.map_err(|_| BodyError::Interrupted)?;
+    let first = first.map_err(BodyError::of)?;
     if first.len() as u64 == announced && first.len() <= max {
         return Ok(first);
     }
     let mut whole = first.to_vec();
     let mut read = whole.len() as u64;
     while let Some(piece) = pieces.next().await {
-        let piece = piece.map_err(|_| BodyError::Interrupted)?;
+        let piece = piece.map_err(BodyError::of)?;
         read += piece.len() as u64;
         if read > max as u64 + MAX_DRAIN {
             return Err(too_large);

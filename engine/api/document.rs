@@ -9,7 +9,7 @@ use utoipa::{Modify, OpenApi};
 
 use super::{
     audit, callbacks, catalog, events, explained, inbox, letters, messages, operate, outbox, rooms,
-    runs, topics, users,
+    runs, tail, topics, users,
 };
 
 /// Everything that is served, but the relay.
@@ -20,6 +20,7 @@ use super::{
         events::create, events::show, explained::event,
         users::replace, users::change, users::show, users::erase, users::bulk,
         topics::subscribe, topics::unsubscribe, topics::subscribers,
+        tail::follow,
         messages::list, messages::show, explained::message, messages::retry, messages::cancel,
         letters::list, letters::redrive, audit::list, callbacks::receive,
         runs::cancel, runs::calendar,

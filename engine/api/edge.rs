@@ -4,26 +4,26 @@ use std::any::Any;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{MatchedPath, Request};
+use axum::extract::{self, MatchedPath, Request};
 use axum::http::{HeaderValue, Method, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
-use super::State;
 use super::envelope::InboxError;
 use super::problem::Problem;
+use super::{Api, State, paced};
 use crate::config;
-use crate::telemetry::{HandlerPanicked, RequestAnswered};
+use crate::telemetry::{Fact, HandlerPanicked, RequestAnswered, Traced};
 
 /// Seconds for which a browser may remember what it was allowed.
 const PREFLIGHT_SECONDS: u64 = 600;
 
-pub fn wrap(router: Router<Arc<State>>) -> Router<Arc<State>> {
+pub fn wrap(router: Router<Arc<State>>, state: &Arc<State>) -> Router<Arc<State>> {
     router
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
-        .layer(middleware::from_fn(guard))
+        .layer(middleware::from_fn_with_state(state.clone(), guard))
 }
 
 /// Browsers' pages that may call the inbox API: the configured origins, by default none.
@@ -58,11 +58,31 @@ pub async fn method_not_allowed(method: Method, uri: Uri) -> Response {
     }
 }
 
-/// Counts the answer, and turns a panic into an answer of the path's own kind.
-async fn guard(route: Option<MatchedPath>, request: Request, next: Next) -> Response {
+/// Counts the answer, bounds what is read of a body, and turns a panic into an answer of the
+/// path's own kind.
+async fn guard(
+    extract::State(api): Api,
+    route: Option<MatchedPath>,
+    request: Request,
+    next: Next,
+) -> Response {
     let method = counted(request.method());
     let inbox = is_inbox(request.uri().path());
-    let answer = std::panic::AssertUnwindSafe(next.run(request));
+    let name = || format!("{method} {}", route.as_ref().map_or("", MatchedPath::as_str));
+    let parent = request.headers().get("traceparent").and_then(|text| text.to_str().ok());
+    let span = if is_told(request.uri().path()) {
+        Traced::of_request(name, parent)
+    } else {
+        Traced::none()
+    };
+    let answer = async {
+        match paced::request(&api, request) {
+            Ok(request) => next.run(request).await,
+            Err(error) if inbox => InboxError::from(error).into_response(),
+            Err(error) => Problem::from(error).into_response(),
+        }
+    };
+    let answer = std::panic::AssertUnwindSafe(span.around(answer));
     let response = match futures_util::FutureExt::catch_unwind(answer).await {
         Ok(response) => response,
         Err(panic) => {
@@ -75,7 +95,9 @@ async fn guard(route: Option<MatchedPath>, request: Request, next: Next) -> Resp
         }
     };
     let route = route.as_ref().map_or("", MatchedPath::as_str);
-    RequestAnswered { method, route, status: response.status().as_u16() }.emit();
+    let status = response.status().as_u16();
+    span.set(Fact::Status, || i64::from(status));
+    RequestAnswered { method, route, status }.emit();
     response
 }
 
@@ -96,6 +118,11 @@ fn counted(method: &Method) -> &'static str {
         "OPTIONS" => "OPTIONS",
         _ => "other",
     }
+}
+
+/// Whether a trace says anything of it: an operator's probes come every second.
+fn is_told(path: &str) -> bool {
+    path.starts_with("/v1/") || path.starts_with("/api/")
 }
 
 fn is_inbox(path: &str) -> bool {

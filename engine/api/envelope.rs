@@ -137,7 +137,9 @@ impl From<BodyError> for InboxError {
             BodyError::TooLarge { .. } => {
                 Self::new(StatusCode::PAYLOAD_TOO_LARGE, "TOO_LARGE", message)
             }
-            BodyError::MediaType => {
+            BodyError::TooSlow => Self::new(StatusCode::REQUEST_TIMEOUT, "INVALID", message),
+            BodyError::Overloaded => Self::too_fast(1),
+            BodyError::MediaType | BodyError::Encoded => {
                 Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "INVALID", message)
             }
             BodyError::NotJson { .. } | BodyError::Interrupted => {

@@ -14,6 +14,7 @@ use super::path::At;
 use super::problem::{Problem, ProblemDocument};
 use super::{Api, State, body, lines};
 use crate::auth::Scope;
+use crate::config;
 use crate::ingest::{Answer, Incoming, Refusal};
 use crate::model::{Event, EventId, EventStatus, Priority, Run, RunId, RunStatus};
 use crate::store::EventRecord;
@@ -21,6 +22,13 @@ use crate::telemetry::{EventsAccepted, EventsRefused};
 
 /// Events in one array.
 const MAX_ARRAY: usize = 1000;
+
+/// What a request counts for at least between its reading and its commit: rows and a waiting task
+/// cost more than a short body.
+const LEAST_KIB: u32 = 8;
+
+/// How these events came, for the metrics.
+const SOURCE: &str = "http";
 
 /// What became of one event.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -127,9 +135,14 @@ pub async fn show(
     record.map(|record| axum::Json(record.into())).ok_or_else(unknown)
 }
 
+/// What may be held at once, in KiB.
+pub(super) fn intake(server: &config::Server) -> u32 {
+    kib(server.max_intake)
+}
+
 /// Leave to hold that many bytes of events until they are committed, or 429.
 fn enter(api: &State, bytes: usize) -> Result<OwnedSemaphorePermit, Problem> {
-    let permits = kib(bytes);
+    let permits = kib(bytes).max(LEAST_KIB).min(intake(&api.server));
     Arc::clone(&api.intake).try_acquire_many_owned(permits).map_err(|_| Problem::overloaded())
 }
 
@@ -147,7 +160,8 @@ async fn one(api: &State, item: Value, max_event: usize) -> Result<Response, Pro
     let event = Incoming::parse(item, max_event).map_err(counted)?;
     let answer = api.pipeline.accept(vec![event]).await?.pop().ok_or_else(Problem::internal)?;
     let taken = Taken::from(answer.map_err(counted)?);
-    EventsAccepted { count: 1 }.emit();
+    let duplicates = u64::from(taken.is_duplicate());
+    EventsAccepted { source: SOURCE, accepted: 1 - duplicates, duplicates }.emit();
     Ok(written(StatusCode::ACCEPTED, &taken))
 }
 
@@ -182,15 +196,18 @@ pub(super) async fn accept(
     }
     if !events.is_empty() {
         let stored = api.pipeline.accept(events).await?;
-        let mut taken = 0;
+        let (mut accepted, mut duplicates) = (0, 0);
         for (place, answer) in places.into_iter().zip(stored) {
-            taken += u64::from(answer.is_ok());
             answers[place] = Some(match answer {
-                Ok(answer) => EventAnswer::Taken(answer.into()),
+                Ok(answer) => {
+                    let taken = Taken::from(answer);
+                    *(if taken.is_duplicate() { &mut duplicates } else { &mut accepted }) += 1;
+                    EventAnswer::Taken(taken)
+                }
                 Err(refusal) => EventAnswer::refused(refusal.into()),
             });
         }
-        EventsAccepted { count: taken }.emit();
+        EventsAccepted { source: SOURCE, accepted, duplicates }.emit();
     }
     answers.into_iter().collect::<Option<_>>().ok_or_else(Problem::internal)
 }
@@ -211,6 +228,12 @@ impl From<Answer> for Taken {
             Answer::Accepted(id) => Self { id, status: TakenStatus::Accepted },
             Answer::Duplicate(id) => Self { id, status: TakenStatus::Duplicate },
         }
+    }
+}
+
+impl Taken {
+    fn is_duplicate(&self) -> bool {
+        matches!(self.status, TakenStatus::Duplicate)
     }
 }
 

@@ -84,12 +84,12 @@ impl Intake {
                 return Ok(None);
             }
             match self.pieces.next().await {
-                Some(piece) => self.take(&piece.map_err(|_| BodyError::Interrupted)?),
+                Some(piece) => self.take(&piece.map_err(BodyError::of)?),
                 None => self.finish(),
             }
         }
         let chunk: Vec<_> = self.ready.drain(..self.ready.len().min(MAX_CHUNK)).collect();
-        let permits = events::kib(self.bytes);
+        let permits = events::kib(self.bytes).min(events::intake(&self.api.server));
         if self.ready.is_empty() {
             self.bytes = 0;
         }

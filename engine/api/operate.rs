@@ -12,7 +12,8 @@ use super::caller::Machine;
 use super::problem::Problem;
 use crate::auth::Scope;
 use crate::shared;
-use crate::store::QueueName;
+use crate::store::{Backlog, QueueName};
+use crate::telemetry::BacklogSeen;
 
 #[derive(Serialize, utoipa::ToSchema)]
 pub struct Health {
@@ -76,6 +77,14 @@ pub async fn metrics(extract::State(api): Api, request: Request) -> Result<Respo
         Machine::from_request_parts(&mut parts, &api).await?.needs(Scope::AdminRead)?;
     }
     let Some(metrics) = &api.metrics else { return Err(Problem::no_such_path("/metrics")) };
+    let now = api.clock.now();
+    // A store that cannot answer shows in its own metric; the others are told all the same.
+    if let Ok(backlog) = api.store.backlog(now).await {
+        let oldest = backlog.oldest.map(|oldest| now.duration_since(oldest));
+        let oldest = oldest.and_then(|age| age.try_into().ok()).unwrap_or_default();
+        let Backlog { events, runs, messages, .. } = backlog;
+        BacklogSeen { events, runs, messages, oldest }.emit();
+    }
     let kind = "text/plain; version=0.0.4; charset=utf-8";
     Ok(([(header::CONTENT_TYPE, kind)], metrics.render()).into_response())
 }

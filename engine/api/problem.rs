@@ -192,6 +192,15 @@ impl From<BodyError> for Problem {
             BodyError::Interrupted => {
                 (StatusCode::BAD_REQUEST, "body.interrupted", "The body ended early")
             }
+            BodyError::TooSlow => {
+                (StatusCode::REQUEST_TIMEOUT, "body.too_slow", "The body came too slowly")
+            }
+            BodyError::Overloaded => return Self::overloaded(),
+            BodyError::Encoded => (
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "body.encoded",
+                "The encoding is not supported",
+            ),
         };
         Self::new(status, code, title, detail)
     }

@@ -20,6 +20,7 @@ mod kv;
 mod limits;
 mod load;
 mod manifest;
+mod measure;
 mod outcome;
 mod provider;
 mod rights;

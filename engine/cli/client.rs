@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use futures_util::{Stream, StreamExt};
 use serde_json::Value;
 
 use super::Failure;
@@ -63,11 +64,27 @@ impl Client {
         self.send(self.http.post(format!("{}{path}", self.url)).json(body)).await
     }
 
+    /// An answer that has no end, piece by piece.
+    pub async fn stream(
+        &self,
+        path: &str,
+    ) -> Result<impl Stream<Item = reqwest::Result<impl AsRef<[u8]>>> + Unpin, Failure> {
+        let request = self.http.get(format!("{}{path}", self.url)).timeout(Duration::MAX);
+        Ok(self.reply(request).await?.bytes_stream().boxed())
+    }
+
     async fn send(&self, request: reqwest::RequestBuilder) -> Result<Value, Failure> {
         serde_json::from_str(&self.body(request).await?).map_err(Failure::service)
     }
 
-    async fn body(&self, mut request: reqwest::RequestBuilder) -> Result<String, Failure> {
+    async fn body(&self, request: reqwest::RequestBuilder) -> Result<String, Failure> {
+        self.reply(request).await?.text().await.map_err(Failure::service)
+    }
+
+    async fn reply(
+        &self,
+        mut request: reqwest::RequestBuilder,
+    ) -> Result<reqwest::Response, Failure> {
         if let Some(key) = &self.key {
             request = request.bearer_auth(key);
         }
@@ -75,10 +92,10 @@ impl Client {
             Failure::Service(format!("{} cannot be reached: {error}", self.url))
         })?;
         let status = reply.status();
-        let body = reply.text().await.map_err(Failure::service)?;
         if status.is_success() {
-            return Ok(body);
+            return Ok(reply);
         }
+        let body = reply.text().await.map_err(Failure::service)?;
         Err(refused(status.as_u16(), &body))
     }
 }

@@ -7,6 +7,8 @@ use crate::diagnostic::did_you_mean;
 const ALGORITHMS: [&str; 4] = ["HS256", "RS256", "ES256", "EdDSA"];
 /// A shorter lease would end under a worker that only waited for the disk.
 const LEASE: Span = Span::seconds(5);
+/// A repetition of an event within it counts once, whatever is set.
+const LEAST_KEPT: Span = Span::seconds(60 * 60);
 /// What the address of a store begins with.
 const STORES: [&str; 3] = ["sqlite:", "postgres://", "postgresql://"];
 /// A shorter time would claim from nodes that only waited for the store.
@@ -28,6 +30,11 @@ pub(super) fn check(
     check.engine(config);
     check.egress(config);
     check.limits(config);
+    check.retention(config);
+    if !(0.0..=1.0).contains(&config.telemetry.otlp.sample) {
+        let message = "a share is from 0 to 1".into();
+        check.conflict(&["telemetry", "otlp", "sample"], message, None);
+    }
     if !STORES.iter().any(|scheme| config.store.url.starts_with(scheme)) {
         let hint = "write `sqlite:path/to/nuncio.db` or `postgres://user@host/database`";
         check.conflict(&["store", "url"], "the store is none that is known".into(), Some(hint));
@@ -151,12 +158,35 @@ impl Check<'_> {
         }
     }
 
+    /// What is younger than that may still be looked at by what waits for it.
+    fn retention(&mut self, config: &Config) {
+        let kept = &config.store.retention;
+        for (name, keep) in [
+            ("events", kept.events),
+            ("messages", kept.messages),
+            ("attempts", kept.attempts),
+            ("decisions", kept.decisions),
+            ("dead_letters", kept.dead_letters),
+            ("inbox", kept.inbox),
+            ("frames", kept.frames),
+            ("sayings", kept.sayings),
+        ] {
+            if keep.span().is_some_and(|span| span < LEAST_KEPT.0) {
+                let message = format!("`{keep}` is too short; {LEAST_KEPT} is the least");
+                let hint = "`never` keeps it without an end";
+                self.conflict(&["store", "retention", name], message, Some(hint));
+            }
+        }
+    }
+
     /// Limits that would let nothing through at all.
     fn limits(&mut self, config: &Config) {
         let (server, relay) = (&config.server, &config.relay);
         for (path, value) in [
             (["server", "max_body"], server.max_body),
             (["server", "max_event"], server.max_event),
+            (["server", "max_intake"], server.max_intake),
+            (["server", "max_connections"], server.max_connections),
             (["server", "requests_per_second"], server.requests_per_second as usize),
             (["server", "request_burst"], server.request_burst as usize),
             (["engine", "workers"], config.engine.workers),
@@ -170,6 +200,13 @@ impl Check<'_> {
         ] {
             if value == 0 {
                 self.conflict(&path, "0 would let nothing through".into(), Some("at least 1"));
+            }
+        }
+        for (name, timeout) in
+            [("header_timeout", server.header_timeout), ("body_timeout", server.body_timeout)]
+        {
+            if timeout == Span::default() {
+                self.conflict(&["server", name], "0 would let nothing through".into(), None);
             }
         }
         for (name, provider) in &config.providers {

@@ -19,6 +19,17 @@ pub struct Server {
     pub max_body: usize,
     /// Bytes of one event's data. Default 256 KiB.
     pub max_event: usize,
+    /// Bytes of events between their reading and their commit, over all requests; a request counts
+    /// for 8 KiB at least. Past it, 429. Default 64 MiB.
+    pub max_intake: usize,
+    /// TCP connections at once, the relay's among them; one more is answered 503. What the system
+    /// allows in open files, less 512, is the most. Default 100,000.
+    pub max_connections: usize,
+    /// From a connection's beginning, or the answer before, to the end of a request's headers.
+    /// Default 30s.
+    pub header_timeout: Span,
+    /// For the whole of a body; of one that is streamed, for each piece. Default 30s.
+    pub body_timeout: Span,
     /// Inbox API requests a second and user. Default 100.
     pub requests_per_second: u32,
     /// …and at once. Default 1,000.
@@ -57,6 +68,10 @@ impl Default for Server {
             allowed_origins: Vec::new(),
             max_body: 2 << 20,
             max_event: 256 << 10,
+            max_intake: 64 << 20,
+            max_connections: 100_000,
+            header_timeout: Span::seconds(30),
+            body_timeout: Span::seconds(30),
             requests_per_second: 100,
             request_burst: 1000,
         }

@@ -43,6 +43,7 @@ pub(super) fn is_secret(path: &[String]) -> bool {
             | ["sources", "outbox", "url"]
             | ["providers", _, "secrets", ..]
             | ["encryption", "keys", ..]
+            | ["telemetry", "otlp", "headers", ..]
     )
 }
 

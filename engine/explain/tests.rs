@@ -47,6 +47,7 @@ fn timeline() -> Timeline {
         depth: 0,
         told: Vec::new(),
         sensitive: false,
+        trace: None,
     };
     let message = message(&event, &clock);
     let decision =

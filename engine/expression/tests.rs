@@ -23,6 +23,7 @@ fn event(data: Value) -> Event {
         depth: 0,
         told: Vec::new(),
         sensitive: false,
+        trace: None,
     }
 }
 

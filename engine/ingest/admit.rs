@@ -56,6 +56,7 @@ pub fn admit(
         depth: 0,
         told: Vec::new(),
         sensitive: false,
+        trace: None,
     })
 }
 

@@ -1,5 +1,5 @@
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinHandle;
@@ -10,6 +10,7 @@ use super::lease::Leases;
 use crate::clock::Clock;
 use crate::pipeline::Wake;
 use crate::store::{Claim, QueueName, Store, Unsent};
+use crate::telemetry::RowsClaimed;
 
 /// The rows are asked at least this often, whatever the hints say.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
@@ -42,8 +43,11 @@ impl Claimer {
             let now = self.clock.now();
             let claim =
                 Claim { now, until: self.clock.after(self.lease), limit: free.num_permits() };
+            let began = Instant::now();
             let rest = match D::claim(&*self.store, claim).await {
                 Ok(claimed) => {
+                    let (queue, took) = (D::QUEUE.as_str(), began.elapsed());
+                    RowsClaimed { queue, rows: claimed.len(), took }.emit();
                     backoff = FIRST_BACKOFF;
                     let drained = claimed.len() < claim.limit;
                     self.hand_over(claimed, &mut free, &sender).await;

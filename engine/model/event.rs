@@ -24,6 +24,8 @@ pub struct Event {
     pub told: Vec<UserId>,
     /// Some workflow that it concerns says `sensitive`: `data` is on the disk only as ciphertext.
     pub sensitive: bool,
+    /// Its place in a trace, as a W3C `traceparent`: of those that are traced alone.
+    pub trace: Option<String>,
 }
 
 /// How far an event has come. Stored and shown by the same word.

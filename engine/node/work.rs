@@ -33,7 +33,8 @@ impl Work {
             grace: GRACE,
         };
         let done = roles.worker.then(|| {
-            let jobs = Jobs::start(&name, pipeline, settings);
+            let jobs =
+                Jobs::start(&name, pipeline, settings).pruning(pipeline, config.store.retention);
             (sources.start(pipeline, config), jobs)
         });
         let neighbours = Neighbours::meet(store, pipeline.wake(), pipeline.clock());

@@ -1,5 +1,7 @@
 //! What became of a message that was worked on, as one write.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use super::MOST_CLAIMS;
@@ -15,7 +17,15 @@ use crate::model::{
 use crate::receipt::{self, Receipt, Rules};
 use crate::render::{RenderError, Rendered};
 use crate::store::{Failover, Held, Plan, Settlement};
-use crate::telemetry::{MessageAttempted, MessageDecided};
+use crate::telemetry::{MessageAttempted, MessageDecided, MessageSent};
+
+/// What a message's way is measured from.
+#[derive(Clone, Copy)]
+pub(super) struct Since {
+    /// Its event was.
+    pub accepted: Timestamp,
+    pub due: Timestamp,
+}
 
 /// The new state of a message with the records of why.
 pub(super) struct Ended {
@@ -199,9 +209,14 @@ impl Ended {
     }
 
     /// For the metrics: what was tried, and what was decided.
-    pub fn emit(&self, channel: &ChannelName) {
+    pub fn emit(&self, channel: &ChannelName, since: Since) {
         if let Some(attempt) = &self.attempt {
             emit(channel, attempt);
+            if self.status == MessageStatus::Sent {
+                let after = between(since.accepted, attempt.finished_at);
+                let waited = between(since.due, attempt.started_at);
+                MessageSent { channel: channel.as_str(), after, waited }.emit();
+            }
         }
         for decision in &self.decisions {
             MessageDecided { verdict: decision.verdict.as_str(), code: &decision.code }.emit();
@@ -244,12 +259,11 @@ impl Ended {
 
 /// For the metrics.
 pub(super) fn emit(channel: &ChannelName, attempt: &Attempt) {
-    let took = attempt.finished_at.duration_since(attempt.started_at);
     MessageAttempted {
         channel: channel.as_str(),
         provider: attempt.provider.as_str(),
         outcome: attempt.outcome.as_str(),
-        took: took.try_into().unwrap_or_default(),
+        took: between(attempt.started_at, attempt.finished_at),
     }
     .emit();
 }
@@ -297,6 +311,10 @@ fn in_common(message: &Message, sensitive: bool) -> Option<String> {
     let user = message.recipient.as_ref()?;
     // What is sensitive is never told among what is not.
     serde_json::to_string(&(user, &message.channel, &message.category, sensitive)).ok()
+}
+
+fn between(from: Timestamp, to: Timestamp) -> Duration {
+    to.duration_since(from).try_into().unwrap_or_default()
 }
 
 fn detail(outcome: &Outcome) -> Option<String> {

@@ -15,6 +15,7 @@ use crate::check::Catalog;
 use crate::model::{Decision, Event, Recipient, Run, UserId, Verdict, WorkflowName};
 use crate::plan::{self, Audience, Paged, Source};
 use crate::store::{AWAITED, DueEvent, Plan, Progress, QueueName, Result};
+use crate::telemetry::Traced;
 use crate::workflow::Workflow;
 
 /// Recipients of one write.
@@ -83,6 +84,11 @@ impl Pipeline {
 
     /// Plans the next page of an event's recipients.
     pub async fn expand(&self, due: DueEvent) {
+        let span = Traced::of_event("plan", due.event.trace.as_deref());
+        span.around(self.expand_event(due)).await;
+    }
+
+    async fn expand_event(&self, due: DueEvent) {
         let DueEvent { event, cursor, fence, attempt, stopped } = due;
         let id = event.id;
         let event = Arc::new(event);
@@ -97,8 +103,10 @@ impl Pipeline {
         };
         match plan {
             Ok(plan) => {
+                let told = self.tail.of_plan(&event, &plan);
                 let progress = Progress { id, fence, plan, run: None };
                 self.save(|| self.store.planned(vec![progress.clone()])).await;
+                self.tail.tell(told);
                 self.wake.tell(QueueName::Events);
                 self.wake.tell(QueueName::Runs);
                 self.wake.tell(QueueName::Messages);

@@ -3,14 +3,74 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use super::attempt::Since;
 use super::past::Ground;
-use super::{Pipeline, Told, inbox};
-use crate::model::{Planned, Run, Span};
+use super::{MOST_CLAIMS, Pipeline, Told, inbox};
+use crate::model::{Decision, Planned, Run, RunStatus, Span, Verdict};
 use crate::plan::{self, Asked, Question, Surroundings};
-use crate::store::{Plan, StoreError};
+use crate::store::{DueRun, Plan, Progress, QueueName, StoreError};
+use crate::telemetry::{Fact, RunDecided, Traced};
 use crate::workflow::Workflow;
 
 impl Pipeline {
+    /// Takes a run on from where it waits.
+    pub async fn advance(&self, due: DueRun) {
+        let span = Traced::of_event("advance", due.event.trace.as_deref());
+        span.set(Fact::Workflow, || due.run.workflow.to_string());
+        span.around(self.advance_run(due)).await;
+    }
+
+    async fn advance_run(&self, due: DueRun) {
+        let DueRun { mut run, event, fence, attempt } = due;
+        let id = run.id;
+        let mut plan = Plan::default();
+        if attempt > MOST_CLAIMS {
+            run.status = RunStatus::Failed;
+            let reason = format!("its worker ended {MOST_CLAIMS} times");
+            let now = self.clock.now();
+            plan.decisions.push(Decision::of_run(
+                &run,
+                now,
+                Verdict::Fail,
+                "attempts.exhausted",
+                reason,
+            ));
+        } else {
+            match self.workflow(&run).await {
+                Ok(workflow) => {
+                    let recipient = match self.recipient(&run).await {
+                        Ok(recipient) => recipient,
+                        Err(error) => {
+                            return tracing::warn!(%error, run = %id, "the recipient could not be loaded");
+                        }
+                    };
+                    let told = Told { workflow: &workflow, event: &event, recipient: &recipient };
+                    if let Err(error) = self.go_far(told, &mut run, &mut plan).await {
+                        return tracing::warn!(%error, run = %id, "a run could not go on yet");
+                    }
+                }
+                Err(error) => {
+                    return tracing::warn!(%error, run = %id, "the workflow could not be loaded");
+                }
+            }
+        }
+        if run.status == RunStatus::Failed {
+            plan.leaves.push((id, self.clock.now()));
+        }
+        let waits = !plan.waits.is_empty();
+        let told = self.tail.of_plan(&event, &plan);
+        let progress = Progress { id, fence, plan, run: Some(run) };
+        self.save(|| self.store.advanced(vec![progress.clone()])).await;
+        self.tail.tell(told);
+        self.wake.tell(QueueName::Events);
+        self.wake.tell(QueueName::Runs);
+        self.wake.tell(QueueName::Messages);
+        if waits {
+            // What it waits for may be there already.
+            self.wake.tell(QueueName::Runs);
+        }
+    }
+
     /// Takes a run on as far as it goes, with the answers that its steps ask for.
     pub(super) async fn go_far(
         &self,
@@ -53,6 +113,9 @@ impl Pipeline {
         let time_zone = &self.rules.time_zone;
         let around = Surroundings { workflow, event, recipient, clock: &self.clock, time_zone };
         let steps = plan::advance(around, run, answer);
+        for decision in &steps.decisions {
+            RunDecided { verdict: decision.verdict.as_str(), code: &decision.code }.emit();
+        }
         plan.decisions.extend(steps.decisions);
         plan.stops.extend(steps.stops);
         self.emit(run, steps.events, plan);
@@ -91,11 +154,12 @@ impl Pipeline {
 
     fn deliver_now(&self, workflow: &Workflow, planned: Planned, plan: &mut Plan) {
         let mut message = planned.message.clone();
+        let since = Since { accepted: planned.event.received_at, due: message.due_at };
         let ended = match self.prepare(workflow, planned, &Ground::default()) {
             Ok(rendered) => inbox::deliver(&rendered, self.clock.now()),
             Err(ended) => *ended,
         };
-        ended.emit(&message.channel);
+        ended.emit(&message.channel, since);
         ended.apply(&mut message, plan);
         plan.messages.push(message);
     }

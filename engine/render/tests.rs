@@ -71,6 +71,7 @@ fn planned(channel: &str) -> Planned {
             depth: 0,
             told: Vec::new(),
             sensitive: false,
+            trace: None,
         }),
         recipient: Recipient {
             person: Some(Arc::new(person(now))),

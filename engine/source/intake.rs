@@ -35,7 +35,8 @@ impl Intake {
             fates => fates?,
         };
         let accepted = fates.iter().filter(|fate| fate.is_none()).count();
-        EventsAccepted { count: accepted as u64 }.emit();
+        // Which of the sources, `SourceDrained` tells; those known before are not told apart.
+        EventsAccepted { source: "source", accepted: accepted as u64, duplicates: 0 }.emit();
         for rejection in fates.iter().flatten() {
             EventsRefused { count: 1, code: rejection.code }.emit();
         }

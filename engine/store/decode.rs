@@ -16,7 +16,7 @@ use crate::model::{
 };
 
 pub(super) const EVENT: &str = "id, tenant, name, ikey, actor, data, at, received_at, plan_at, cursor, fence, tries, \
-     depth, told";
+     depth, told, trace";
 pub(super) const RUN: &str = "id, event, workflow, recipient, version, role, contact, priority, \
      key, status, position, wake_at, state, started_at, fence, tries, topic";
 pub(super) const MESSAGE: &str = "id, run, step, item, channel, event, recipient, workflow, \
@@ -56,6 +56,7 @@ pub(super) fn event(row: &impl Columns) -> Result<Event> {
         depth: noun.number(row.number(12)?)?,
         told: told.map(|text| noun.json(text)).transpose()?.unwrap_or_default(),
         sensitive: false,
+        trace: row.maybe_text(14)?.map(Into::into),
         actor: row.maybe_text(4)?.map(Into::into),
         data: noun.json(row.text(5)?)?,
         at: noun.time(row.number(6)?)?,

@@ -21,6 +21,7 @@ mod message;
 mod plan;
 mod queue;
 mod report;
+mod retention;
 mod stop;
 mod room;
 mod stream;
@@ -93,6 +94,8 @@ struct State {
     kept: HashMap<Stream, Kept>,
     rooms: BTreeMap<RoomName, Room>,
     once: BTreeMap<Once, serde_json::Value>,
+    /// How many events were accepted.
+    accepted: usize,
     audit: Vec<AuditRecord>,
 }
 

@@ -29,6 +29,7 @@ mod plan;
 mod queue;
 mod recover;
 mod reports;
+mod retention;
 mod rooms;
 mod rows;
 mod stops;

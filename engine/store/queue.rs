@@ -17,6 +17,17 @@ pub enum QueueName {
     Messages,
 }
 
+impl QueueName {
+    /// For metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Events => "events",
+            Self::Runs => "runs",
+            Self::Messages => "messages",
+        }
+    }
+}
+
 /// What planning an event, or taking a run further, adds to the store in one write.
 #[derive(Clone, Debug, Default)]
 pub struct Plan {

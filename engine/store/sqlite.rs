@@ -24,6 +24,7 @@ mod plan;
 mod queue;
 mod recover;
 mod reports;
+mod retention;
 mod rooms;
 mod rows;
 mod stops;

@@ -1,10 +1,13 @@
 use std::time::Duration;
 
-use metrics::{counter, gauge, histogram};
+use super::table;
 
-/// Events were stored, and answered 202.
+/// Events were stored, or had been before.
 pub struct EventsAccepted {
-    pub count: u64,
+    /// The way they came: one of a closed set.
+    pub source: &'static str,
+    pub accepted: u64,
+    pub duplicates: u64,
 }
 
 /// Events were not taken. `code` is the refusal's.
@@ -88,6 +91,86 @@ pub struct BreakerStands<'a> {
     pub hosts: usize,
 }
 
+/// A provider took a message.
+pub struct MessageSent<'a> {
+    pub channel: &'a str,
+    /// From the event's receipt.
+    pub after: Duration,
+    /// From the message's moment to the attempt.
+    pub waited: Duration,
+}
+
+/// A step decided something of a run.
+pub struct RunDecided<'a> {
+    pub verdict: &'static str,
+    pub code: &'a str,
+}
+
+/// A claimer took rows, or found none.
+pub struct RowsClaimed {
+    pub queue: &'static str,
+    pub rows: usize,
+    pub took: Duration,
+}
+
+/// A transaction that calls shared was committed.
+pub struct RowsCommitted {
+    pub store: &'static str,
+    pub rows: usize,
+    pub took: Duration,
+}
+
+/// Rows past their retention are gone.
+pub struct RowsPruned {
+    pub table: &'static str,
+    pub rows: u64,
+}
+
+/// What waits, at the moment of being asked.
+pub struct BacklogSeen {
+    pub events: u64,
+    pub runs: u64,
+    pub messages: u64,
+    pub oldest: Duration,
+}
+
+/// A plugin's call ended, in whatever way.
+pub struct PluginCalled<'a> {
+    pub plugin: &'a str,
+    pub took: Duration,
+    pub cpu: Duration,
+    pub memory_bytes: usize,
+    /// Requests and mails that it asked for.
+    pub requests: u32,
+}
+
+/// A plugin was stopped. `cause` is the fault's code.
+pub struct PluginStopped<'a> {
+    pub plugin: &'a str,
+    pub cause: &'static str,
+}
+
+/// Frames were written to a connection of the relay.
+pub struct FramesSent {
+    pub count: u64,
+}
+
+/// A client of the relay sent one.
+pub struct FrameReceived;
+
+/// Spans that nobody will see: too many, or the collector was not there.
+pub struct SpansDropped {
+    pub count: u64,
+}
+
+/// A TCP connection was one too many.
+pub struct ConnectionRefused;
+
+/// How many TCP connections there are.
+pub struct ConnectionsCounted {
+    pub open: usize,
+}
+
 /// A provider told what became of a message. `outcome` is `moved`, `unchanged` or `unknown`.
 pub struct MessageReported<'a> {
     pub provider: &'a str,
@@ -123,52 +206,48 @@ pub struct SourceLost<'a> {
 
 impl EventsAccepted {
     pub fn emit(&self) {
-        counter!("nuncio_accepted_events_total").increment(self.count);
+        for (outcome, count) in [("accepted", self.accepted), ("duplicate", self.duplicates)] {
+            if count > 0 {
+                let labels = [self.source, outcome];
+                table::ACCEPTED_EVENTS.with(labels, |counter| counter.increment(count));
+            }
+        }
     }
 }
 
 impl EventsRefused {
     pub fn emit(&self) {
         tracing::debug!(count = self.count, code = self.code, "events refused");
-        counter!("nuncio_refused_events_total", "code" => self.code).increment(self.count);
+        table::REFUSED_EVENTS.with([self.code], |counter| counter.increment(self.count));
     }
 }
 
 impl RequestAnswered<'_> {
     pub fn emit(&self) {
-        tracing::debug!(
-            method = self.method,
-            route = self.route,
-            status = self.status,
-            "request answered"
-        );
-        counter!(
-            "nuncio_answered_requests_total",
-            "method" => self.method,
-            "route" => self.route.to_owned(),
-            "status" => status_class(self.status),
-        )
-        .increment(1);
+        let Self { method, route, status } = *self;
+        tracing::debug!(method, route, status, "request answered");
+        let labels = [method, route, status_class(status)];
+        table::ANSWERED_REQUESTS.with(labels, |counter| counter.increment(1));
     }
 }
 
 impl HandlerPanicked<'_> {
     pub fn emit(&self) {
         tracing::error!(stage = "api", what = self.what, "a handler panicked");
-        counter!("nuncio_handler_panics_total").increment(1);
+        table::HANDLER_PANICS.with([], |counter| counter.increment(1));
     }
 }
 
 impl StoreFailed<'_> {
     pub fn emit(&self) {
         tracing::error!(stage = self.stage, error = self.error, "the store could not answer");
-        counter!("nuncio_store_errors_total", "stage" => self.stage).increment(1);
+        table::STORE_ERRORS.with([self.stage], |counter| counter.increment(1));
     }
 }
 
 impl FramesFetched {
     pub fn emit(&self) {
-        counter!("nuncio_fetched_frames_total").increment(self.count);
+        table::FETCHED_FRAMES.with([], |counter| counter.increment(self.count));
     }
 }
 
@@ -178,43 +257,49 @@ impl RedisChanged<'_> {
             None => tracing::info!("redis is there: rates and the relay's bus are shared"),
             Some(why) => tracing::warn!(why, "redis is not there: this node goes on alone"),
         }
-        gauge!("nuncio_redis_up").set(f64::from(u8::from(self.down.is_none())));
+        let up = f64::from(u8::from(self.down.is_none()));
+        table::REDIS_UP.with([], |gauge| gauge.set(up));
     }
 }
 
 impl RedisFailed<'_> {
     pub fn emit(&self) {
         tracing::debug!(why = self.why, "redis did not answer");
-        counter!("nuncio_redis_errors_total").increment(1);
+        table::REDIS_ERRORS.with([], |counter| counter.increment(1));
     }
 }
 
 impl ConnectionOpened {
     pub fn emit(&self) {
-        counter!("nuncio_opened_connections_total").increment(1);
-        gauge!("nuncio_open_connections").increment(1);
+        table::OPENED_CONNECTIONS.with([], |counter| counter.increment(1));
+        table::OPEN_CONNECTIONS.with([], |gauge| gauge.increment(1));
     }
 }
 
 impl ConnectionClosed {
     pub fn emit(&self) {
-        tracing::debug!(reason = self.reason, code = self.code, "connection closed");
-        counter!("nuncio_closed_connections_total", "reason" => self.reason).increment(1);
-        gauge!("nuncio_open_connections").decrement(1);
+        let Self { reason, code } = *self;
+        tracing::debug!(reason, code, "connection closed");
+        let labels = [reason, &code.to_string()];
+        table::CLOSED_CONNECTIONS.with(labels, |counter| counter.increment(1));
+        table::OPEN_CONNECTIONS.with([], |gauge| gauge.decrement(1));
     }
 }
 
 impl MessageAttempted<'_> {
     pub fn emit(&self) {
-        counter!(
-            "nuncio_attempted_messages_total",
-            "channel" => self.channel.to_owned(),
-            "provider" => self.provider.to_owned(),
-            "outcome" => self.outcome,
-        )
-        .increment(1);
-        histogram!("nuncio_attempt_seconds", "channel" => self.channel.to_owned())
-            .record(self.took.as_secs_f64());
+        let labels = [self.channel, self.provider, self.outcome];
+        table::ATTEMPTED_MESSAGES.with(labels, |counter| counter.increment(1));
+        let took = self.took.as_secs_f64();
+        table::ATTEMPT_SECONDS.with([self.channel], |histogram| histogram.record(took));
+    }
+}
+
+impl MessageSent<'_> {
+    pub fn emit(&self) {
+        let (after, waited) = (self.after.as_secs_f64(), self.waited.as_secs_f64());
+        table::ACCEPTED_TO_SENT.with([self.channel], |histogram| histogram.record(after));
+        table::DUE_TO_ATTEMPT.with([self.channel], |histogram| histogram.record(waited));
     }
 }
 
@@ -229,57 +314,134 @@ impl BreakerChanged<'_> {
         } else {
             tracing::warn!(provider, host, to, code, "a provider's breaker changed");
         }
-        counter!("nuncio_provider_breaker_changes_total", "provider" => provider.to_owned(), "to" => to)
-            .increment(1);
+        table::BREAKER_CHANGES.with([provider, to], |counter| counter.increment(1));
         if host.is_empty() {
             let state = if to == "open" { 2 } else { 0 };
-            gauge!("nuncio_provider_breaker_state", "provider" => provider.to_owned()).set(state);
+            table::BREAKER_STATE.with([provider], |gauge| gauge.set(state));
         }
     }
 }
 
 impl BreakerStands<'_> {
     pub fn emit(&self) {
-        let provider = self.provider.to_owned();
-        gauge!("nuncio_provider_breaker_state", "provider" => provider.clone()).set(self.state);
-        gauge!("nuncio_provider_open_hosts", "provider" => provider).set(self.hosts as f64);
+        table::BREAKER_STATE.with([self.provider], |gauge| gauge.set(self.state));
+        table::OPEN_HOSTS.with([self.provider], |gauge| gauge.set(self.hosts as f64));
     }
 }
 
 impl MessageDecided<'_> {
     pub fn emit(&self) {
-        counter!(
-            "nuncio_decided_messages_total",
-            "verdict" => self.verdict,
-            "code" => self.code.to_owned(),
-        )
-        .increment(1);
+        let labels = [self.verdict, self.code];
+        table::DECIDED_MESSAGES.with(labels, |counter| counter.increment(1));
+    }
+}
+
+impl RunDecided<'_> {
+    pub fn emit(&self) {
+        table::DECIDED_RUNS.with([self.verdict, self.code], |counter| counter.increment(1));
+    }
+}
+
+impl RowsClaimed {
+    pub fn emit(&self) {
+        let took = self.took.as_secs_f64();
+        table::CLAIMED_ROWS.with([self.queue], |histogram| histogram.record(self.rows as f64));
+        table::CLAIM_SECONDS.with([self.queue], |histogram| histogram.record(took));
+    }
+}
+
+impl RowsCommitted {
+    pub fn emit(&self) {
+        let took = self.took.as_secs_f64();
+        table::COMMIT_ROWS.with([self.store], |histogram| histogram.record(self.rows as f64));
+        table::COMMIT_SECONDS.with([self.store], |histogram| histogram.record(took));
+    }
+}
+
+impl RowsPruned {
+    pub fn emit(&self) {
+        tracing::debug!(table = self.table, rows = self.rows, "rows past their retention are gone");
+        table::PRUNED_ROWS.with([self.table], |counter| counter.increment(self.rows));
+    }
+}
+
+impl BacklogSeen {
+    pub fn emit(&self) {
+        let queues = [("events", self.events), ("runs", self.runs), ("messages", self.messages)];
+        for (queue, count) in queues {
+            table::DUE_JOBS.with([queue], |gauge| gauge.set(count as f64));
+        }
+        table::OLDEST_DUE.with([], |gauge| gauge.set(self.oldest.as_secs_f64()));
+    }
+}
+
+impl PluginCalled<'_> {
+    pub fn emit(&self) {
+        let (took, cpu) = (self.took.as_secs_f64(), self.cpu.as_secs_f64());
+        table::PLUGIN_SECONDS.with([self.plugin], |histogram| histogram.record(took));
+        table::PLUGIN_CPU.with([self.plugin], |histogram| histogram.record(cpu));
+        let bytes = self.memory_bytes as f64;
+        table::PLUGIN_MEMORY.with([self.plugin], |histogram| histogram.record(bytes));
+        let requests = u64::from(self.requests);
+        table::PLUGIN_REQUESTS.with([self.plugin], |counter| counter.increment(requests));
+    }
+}
+
+impl PluginStopped<'_> {
+    pub fn emit(&self) {
+        table::PLUGIN_FAULTS.with([self.plugin, self.cause], |counter| counter.increment(1));
+    }
+}
+
+impl FramesSent {
+    pub fn emit(&self) {
+        table::SENT_FRAMES.with([], |counter| counter.increment(self.count));
+    }
+}
+
+impl FrameReceived {
+    pub fn emit(&self) {
+        table::RECEIVED_FRAMES.with([], |counter| counter.increment(1));
+    }
+}
+
+impl SpansDropped {
+    pub fn emit(&self) {
+        table::DROPPED_SPANS.with([], |counter| counter.increment(self.count));
+    }
+}
+
+impl ConnectionRefused {
+    pub fn emit(&self) {
+        table::REFUSED_CONNECTIONS.with([], |counter| counter.increment(1));
+    }
+}
+
+impl ConnectionsCounted {
+    pub fn emit(&self) {
+        table::HTTP_CONNECTIONS.with([], |gauge| gauge.set(self.open as f64));
     }
 }
 
 impl SourceDrained {
     pub fn emit(&self) {
-        counter!("nuncio_drained_events_total", "source" => self.source).increment(self.count);
-        gauge!("nuncio_source_lag_seconds", "source" => self.source).set(self.lag.as_secs_f64());
+        let lag = self.lag.as_secs_f64();
+        table::DRAINED_EVENTS.with([self.source], |counter| counter.increment(self.count));
+        table::SOURCE_LAG.with([self.source], |gauge| gauge.set(lag));
     }
 }
 
 impl EventsSetAside<'_> {
     pub fn emit(&self) {
         tracing::warn!(source = self.source, id = %self.id, code = self.code, "event set aside");
-        counter!(
-            "nuncio_set_aside_events_total",
-            "source" => self.source,
-            "code" => self.code,
-        )
-        .increment(1);
+        table::SET_ASIDE_EVENTS.with([self.source, self.code], |counter| counter.increment(1));
     }
 }
 
 impl SourceFound {
     pub fn emit(&self) {
         tracing::info!(source = self.source, "the source is drained");
-        gauge!("nuncio_source_up", "source" => self.source).set(1);
+        table::SOURCE_UP.with([self.source], |gauge| gauge.set(1));
     }
 }
 
@@ -292,7 +454,7 @@ impl SourceLost<'_> {
                 "the source cannot be drained: it is tried until it can"
             );
         }
-        gauge!("nuncio_source_up", "source" => self.source).set(0);
+        table::SOURCE_UP.with([self.source], |gauge| gauge.set(0));
     }
 }
 
@@ -309,12 +471,7 @@ fn status_class(status: u16) -> &'static str {
 
 impl MessageReported<'_> {
     pub fn emit(&self) {
-        counter!(
-            "nuncio_reported_messages_total",
-            "provider" => self.provider.to_owned(),
-            "state" => self.state,
-            "outcome" => self.outcome
-        )
-        .increment(1);
+        let labels = [self.provider, self.state, self.outcome];
+        table::REPORTED_MESSAGES.with(labels, |counter| counter.increment(1));
     }
 }

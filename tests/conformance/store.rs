@@ -21,6 +21,7 @@ mod planned;
 mod recover;
 mod report;
 pub mod scene;
+mod retention;
 mod room;
 mod sensitive;
 mod settle;
@@ -236,6 +237,16 @@ macro_rules! exercise {
                 a_publication_is_written_with_its_plan_once
                 the_first_result_is_kept
                 members_join_and_leave
+            );
+            exercise!(@ $make, retention:
+                what_has_ended_goes_from_the_leaves_to_the_event
+                what_is_unfinished_stays_with_all_it_hangs_on
+                dead_letters_have_a_time_of_their_own
+                a_key_guards_as_long_as_its_event_is_kept
+                a_stream_goes_on_counting_when_its_entries_are_gone
+                what_others_wait_to_be_told_of_stays
+                what_was_said_and_shown_goes_by_its_age
+                slices_are_bounded_and_lose_nothing
             );
             exercise!(@ $make, room:
                 what_is_said_is_numbered_and_kept

@@ -247,6 +247,26 @@ impl Node {
         (socket, first)
     }
 
+    /// A place in its folder.
+    pub fn path(&self, path: &str) -> PathBuf {
+        self.folder.path().join(path)
+    }
+
+    /// Memory that the process holds.
+    pub fn resident_bytes(&self) -> u64 {
+        let id = self.child.id().expect("it runs");
+        let status = fs::read_to_string(format!("/proc/{id}/status")).expect("it runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its memory");
+        let kib = line.trim().trim_end_matches("kB").trim();
+        kib.parse::<u64>().expect("a number") * 1024
+    }
+
+    /// What /metrics prints.
+    pub async fn metrics(&self) -> String {
+        let answer = self.http.get(format!("{}/metrics", self.url)).send().await;
+        answer.expect("an answer").text().await.expect("a body")
+    }
+
     /// Everything on standard error so far.
     pub fn said(&self) -> String {
         self.said.borrow().clone()

@@ -139,6 +139,9 @@ troubled! {
         kept(once: &nuncio::model::Once) -> Option<Value>;
         keep(once: &nuncio::model::Once, result: Value) -> Value;
     }
+    Retention {
+        prune(of: Kept, before: Timestamp, after: Option<&Mark>, limit: usize) -> Pruned;
+    }
     Rooms {
         join(room: &RoomName, user: &UserId) -> bool;
         leave(room: &RoomName, user: &UserId) -> bool;

@@ -85,6 +85,13 @@ impl Held {
     }
 }
 
+impl Held {
+    /// Memories only grow: what an instance holds is the most that it held.
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.memory_bytes
+    }
+}
+
 impl ResourceLimiter for Held {
     fn memory_growing(
         &mut self,

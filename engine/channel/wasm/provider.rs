@@ -1,3 +1,4 @@
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,11 +12,13 @@ use super::bindings::exports::nuncio::channel::sender::{Message, Receipt, SendEr
 use super::bindings::nuncio::channel::types::FieldParam;
 use super::fault::Fault;
 use super::instance::State;
+use super::measure::Measured;
 use super::rights::Rights;
 use super::setup::{self, SettingError};
 use super::{Plugin, ProviderError, Setup, outcome};
 use crate::channel::{CallbackError, Called, Channel, Failure, Inbound, Outcome, Traits};
 use crate::model::Parcel;
+use crate::telemetry::{Fact, PluginCalled, PluginStopped, Traced};
 
 /// One plugin with one provider's settings and rights.
 pub(super) struct Provider {
@@ -70,11 +73,29 @@ impl Provider {
         let extra = fields(&parcel.extra);
         let id = parcel.message.to_string();
         let message = message(parcel, &id, self.plugin.manifest().kind(), &parts, &extra);
-        let sending = async {
-            let plugin = self.plugin.0.component.instantiate_async(&mut store).await?;
-            plugin.nuncio_channel_sender().call_send(&mut store, message, &self.config).await
+        let began = Instant::now();
+        let mut cpu = Duration::ZERO;
+        let answer = {
+            let sending = pin!(async {
+                let plugin = self.plugin.0.component.instantiate_async(&mut store).await?;
+                plugin.nuncio_channel_sender().call_send(&mut store, message, &self.config).await
+            });
+            let span = Traced::call("provider");
+            span.set(Fact::Provider, || self.rights.provider.clone());
+            span.set(Fact::Plugin, || self.rights.plugin.clone());
+            span.set(Fact::Attempt, || i64::from(parcel.attempt));
+            span.around(timeout_at(until, Measured::new(sending, &mut cpu))).await
         };
-        let fault = match timeout_at(until, sending).await {
+        let state = store.data();
+        PluginCalled {
+            plugin: &self.rights.plugin,
+            took: began.elapsed(),
+            cpu,
+            memory_bytes: state.held.memory_bytes(),
+            requests: state.calls,
+        }
+        .emit();
+        let fault = match answer {
             Ok(Ok(result)) => return self.outcome(result),
             Ok(Err(why)) if why.is::<PoolConcurrencyLimitError>() => return busy(),
             Ok(Err(why)) => self.fault(&why, &store),
@@ -96,12 +117,7 @@ impl Provider {
     }
 
     pub(super) fn count(&self, fault: Fault) {
-        metrics::counter!(
-            "nuncio_plugin_faults_total",
-            "plugin" => self.rights.plugin.clone(),
-            "cause" => fault.code()
-        )
-        .increment(1);
+        PluginStopped { plugin: &self.rights.plugin, cause: fault.code() }.emit();
     }
 
     pub(super) fn fault(&self, error: &wasmtime::Error, store: &Store<State>) -> Fault {

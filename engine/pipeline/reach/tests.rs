@@ -122,6 +122,7 @@ impl Scene {
             received_at: now,
             idempotency_key: None,
             sensitive: true,
+            trace: None,
             depth: 0,
             told: Vec::new(),
         };

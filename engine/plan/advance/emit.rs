@@ -46,6 +46,7 @@ impl Machine<'_> {
             depth: from.depth + 1,
             sensitive: from.sensitive || self.around.workflow.sensitive,
             told,
+            trace: from.trace.clone(),
         };
         state::result(self.run, step, "done", json!({ "event": event.id.to_string() }));
         self.steps.events.push(event);

@@ -9,7 +9,7 @@ use crate::channel::Publish;
 use crate::model::{Category, FrameBody, RunId, Stream, TopicName, UserId};
 use crate::relay::protocol::{Complaint, Request, authenticated, pong, unchanged};
 use crate::store::StoreError;
-use crate::telemetry::StoreFailed;
+use crate::telemetry::{FrameReceived, StoreFailed};
 
 /// Types that a connection may narrow itself to.
 const MAX_TYPES: usize = 100;
@@ -18,6 +18,7 @@ pub async fn answer(session: &mut Session, wire: &mut Wire, received: Received) 
     if matches!(received, Received::Pong) {
         return Ok(());
     }
+    FrameReceived.emit();
     if !session.patience.take() {
         let message = "too many frames: slow down".into();
         return complain(session, wire, None, Complaint { code: "NOTIF_007", message }).await;

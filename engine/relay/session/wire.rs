@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 use super::End;
 use crate::clock::Clock;
 use crate::relay::protocol::Complaint;
+use crate::telemetry::FramesSent;
 
 /// How long a client may take to answer a close.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -45,7 +46,7 @@ impl Wire {
         tokio::select! {
             biased;
             () = self.overflowed.cancelled() => Err(End::Slow),
-            sent = self.socket.send(message) => sent.map_err(|_| End::Left),
+            sent = self.socket.send(message) => counted(sent),
             () = self.clock.sleep(self.timeout) => Err(End::Idle),
         }
     }
@@ -55,7 +56,7 @@ impl Wire {
         tokio::select! {
             biased;
             () = self.overflowed.cancelled() => Err(End::Slow),
-            fed = self.socket.feed(message) => fed.map_err(|_| End::Left),
+            fed = self.socket.feed(message) => counted(fed),
             () = self.clock.sleep(self.timeout) => Err(End::Idle),
         }
     }
@@ -112,6 +113,12 @@ impl Wire {
             std::future::pending::<()>().await;
         }
     }
+}
+
+fn counted(written: Result<(), axum::Error>) -> Result<(), End> {
+    written.map_err(|_| End::Left)?;
+    FramesSent { count: 1 }.emit();
+    Ok(())
 }
 
 /// The message was larger than we read. By its text, since axum keeps the error's type to itself.

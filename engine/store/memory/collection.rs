@@ -231,6 +231,11 @@ impl Gatherings {
         self.last
     }
 
+    /// Whether what others go on with needs the run still.
+    pub(super) fn holds(&self, run: RunId) -> bool {
+        self.places.iter().any(|(occasion, together)| occasion.run == run && together.is_some())
+    }
+
     /// Nobody joins it any more.
     fn end(&mut self, id: u64) {
         let Some(gathering) = self.collections.get(&id) else { return };

@@ -85,6 +85,7 @@ impl State {
             }
             self.event_keys.insert(key, id);
         }
+        self.accepted += 1;
         let row = EventRow {
             event: Arc::new(event),
             body_hash,
@@ -94,7 +95,7 @@ impl State {
             decisions: Vec::new(),
             emitter,
             unplanned: Vec::new(),
-            accepted: self.events.len() + 1,
+            accepted: self.accepted,
         };
         self.events.insert(id, row);
         let more = plan.more.take();

@@ -81,7 +81,7 @@ impl State {
 
     pub(super) fn push(&mut self, stream: &Stream, body: FrameBody, now: Timestamp) -> Frame {
         if let Stream::User(user) = stream {
-            return self.streams.entry(user.clone()).or_default().push(user, body);
+            return self.streams.entry(user.clone()).or_default().push(user, body, now);
         }
         let kept = self.kept.entry(stream.clone()).or_default();
         kept.head += 1;

@@ -49,7 +49,7 @@ impl Inbox for MemoryStore {
         id: RunId,
         read_at: Option<Timestamp>,
     ) -> Result<Option<(Entry, Vec<Frame>)>> {
-        Ok(self.state().mark(user, id, read_at))
+        Ok(self.state().mark(user, id, read_at, self.clock.now()))
     }
 
     async fn mark_all(
@@ -69,7 +69,7 @@ impl Inbox for MemoryStore {
         }
         let changed = read.len() as u64;
         read.into_iter().for_each(|id| state.wake_by_state(id));
-        Ok((changed, state.push_bulk(user, "mark_all_read", changed, category)))
+        Ok((changed, state.push_bulk(user, "mark_all_read", changed, category, now)))
     }
 
     async fn mark_many(
@@ -90,7 +90,7 @@ impl Inbox for MemoryStore {
                 state.wake_by_state(id);
             }
         }
-        let frames = state.push_bulk(user, "mark_multiple_read", changed, None);
+        let frames = state.push_bulk(user, "mark_multiple_read", changed, None, now);
         Ok((changed, others, frames))
     }
 
@@ -98,7 +98,7 @@ impl Inbox for MemoryStore {
         &self,
         user: &UserId,
         ids: &[RunId],
-        _now: Timestamp,
+        now: Timestamp,
     ) -> Result<(u64, Vec<RunId>, Vec<Frame>)> {
         let mut state = self.state();
         let (mine, others) = state.split(user, ids);
@@ -106,7 +106,7 @@ impl Inbox for MemoryStore {
             state.entries.remove(id);
         }
         let deleted = mine.len() as u64;
-        let frames = state.push_bulk(user, "bulk_delete", deleted, None);
+        let frames = state.push_bulk(user, "bulk_delete", deleted, None, now);
         Ok((deleted, others, frames))
     }
 
@@ -125,6 +125,7 @@ impl State {
         user: &UserId,
         id: RunId,
         read_at: Option<Timestamp>,
+        now: Timestamp,
     ) -> Option<(Entry, Vec<Frame>)> {
         let entry = self.entries.get_mut(&id).filter(|entry| entry.user == *user)?;
         if entry.read_at.is_some() == read_at.is_some() {
@@ -132,7 +133,7 @@ impl State {
         }
         entry.read_at = read_at;
         let entry = entry.clone();
-        let frame = self.push_read(&entry);
+        let frame = self.push_read(&entry, now);
         self.wake_by_state(id);
         Some((entry, vec![frame]))
     }

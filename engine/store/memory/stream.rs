@@ -1,6 +1,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use super::State;
 use crate::model::{Category, Entry, Frame, FrameBody, RunId, Stream, UserId};
 use crate::store::Replay;
@@ -13,7 +15,7 @@ const KEPT_FRAMES: usize = 1000;
 pub(super) struct UserStream {
     pub head: u64,
     entries: BTreeMap<u64, RunId>,
-    kept: BTreeMap<u64, Arc<FrameBody>>,
+    kept: BTreeMap<u64, (Timestamp, Arc<FrameBody>)>,
 }
 
 impl UserStream {
@@ -25,22 +27,29 @@ impl UserStream {
         entry_frame(entry)
     }
 
-    pub fn push(&mut self, user: &UserId, body: FrameBody) -> Frame {
+    pub fn push(&mut self, user: &UserId, body: FrameBody, now: Timestamp) -> Frame {
         self.head += 1;
         let body = Arc::new(body);
-        self.kept.insert(self.head, body.clone());
+        self.kept.insert(self.head, (now, body.clone()));
         if self.kept.len() > KEPT_FRAMES {
             self.kept.pop_first();
         }
         Frame { stream: Stream::User(user.clone()), seq: self.head, body }
     }
+
+    /// Drops what is from before that moment, and says how much it was.
+    pub fn forget_before(&mut self, before: Timestamp) -> usize {
+        let held = self.kept.len();
+        self.kept.retain(|_, (at, _)| *at >= before);
+        held - self.kept.len()
+    }
 }
 
 impl State {
-    pub(super) fn push_read(&mut self, entry: &Entry) -> Frame {
+    pub(super) fn push_read(&mut self, entry: &Entry, now: Timestamp) -> Frame {
         let body =
             FrameBody::NotificationRead { notification_id: entry.id, read_at: entry.read_at };
-        self.streams.entry(entry.user.clone()).or_default().push(&entry.user, body)
+        self.streams.entry(entry.user.clone()).or_default().push(&entry.user, body, now)
     }
 
     /// No frame where nothing changed.
@@ -50,6 +59,7 @@ impl State {
         action: &str,
         affected_count: u64,
         category: Option<&Category>,
+        now: Timestamp,
     ) -> Vec<Frame> {
         if affected_count == 0 {
             return Vec::new();
@@ -59,7 +69,7 @@ impl State {
             affected_count,
             notification_type: category.cloned(),
         };
-        vec![self.streams.entry(user.clone()).or_default().push(user, body)]
+        vec![self.streams.entry(user.clone()).or_default().push(user, body, now)]
     }
 
     pub(super) fn replay_stream(&self, user: &UserId, seq: u64, limit: usize) -> Replay {
@@ -71,7 +81,7 @@ impl State {
         };
         let frames: Option<Vec<Frame>> = (seq + 1..=seq + missed)
             .map(|seq| match stream.kept.get(&seq) {
-                Some(body) => {
+                Some((_, body)) => {
                     Some(Frame { stream: Stream::User(user.clone()), seq, body: body.clone() })
                 }
                 None => Some(entry_frame(self.entries.get(stream.entries.get(&seq)?)?)),

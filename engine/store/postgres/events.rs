@@ -18,10 +18,10 @@ use crate::store::{
 /// In the order of their keys, so that two nodes that are told the same wait for each other in
 /// one direction only.
 const EVENTS: &str = "INSERT INTO event (id, tenant, name, ikey, body_hash, actor, data, at, \
-      received_at, plan_at, cursor, depth, told)
+      received_at, plan_at, cursor, depth, told, trace)
     SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::text[],
       $7::text[], $8::bigint[], $9::bigint[], $10::bigint[], $11::text[], $12::bigint[],
-      $13::text[])
+      $13::text[], $14::text[])
     ON CONFLICT DO NOTHING";
 
 /// Counting stops here: a metric need not be exact past it.
@@ -264,6 +264,7 @@ async fn insert(connection: &mut PgConnection, all: &[&Acceptance]) -> sqlx::Res
         .bind(each(&all, |each| more(each).map(|(_, cursor)| cursor)))
         .bind(each(&all, |each| i64::from(each.event.depth)))
         .bind(each(&all, |each| told(&each.event)))
+        .bind(each(&all, |each| each.event.trace.as_deref()))
         .execute(connection)
         .await?;
     Ok(done.rows_affected())

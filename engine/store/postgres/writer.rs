@@ -15,6 +15,7 @@ use super::{claims, collections, connect, departures, events, ledger, queue, str
 use crate::model::{Entry, Event, EventId, RunId, Stream};
 use crate::store::writer::{Call, Calls, ClaimCall, Many, Tick, Written, items};
 use crate::store::{Acceptance, Departure, Plan, Progress, Result, Settlement, StoreError};
+use crate::telemetry::RowsCommitted;
 
 /// Merged calls go to the lines that write; anything rare has a transaction of its own beside them,
 /// so that it locks no strangers' rows.
@@ -151,8 +152,13 @@ impl Line {
     /// alone, so that one that cannot be written fails none of its neighbours. If the connection
     /// broke, nobody knows whether the last commit was heard: nothing is tried again.
     async fn commit(&mut self, mut tick: Tick<Postgres>) {
+        let began = Instant::now();
         match self.attempt(&mut tick).await {
-            Ok(written) => tick.answer(written),
+            Ok(written) => {
+                let (rows, took) = (tick.rows, began.elapsed());
+                RowsCommitted { store: "postgres", rows, took }.emit();
+                tick.answer(written);
+            }
             Err(error) if tick.calls <= 1 || self.is_down() => fail(tick, &error),
             Err(error) => {
                 tracing::warn!(%error, calls = tick.calls, "a shared transaction failed; its calls are written one by one");

@@ -23,6 +23,7 @@ pub(super) async fn everywhere(
         change(connection, "DELETE FROM subscription WHERE user = ?1", user).await?;
     let entries = change(connection, "DELETE FROM inbox WHERE user = ?1", user).await?;
     change(connection, "DELETE FROM frame WHERE user = ?1", user).await?;
+    change(connection, "DELETE FROM stream WHERE name = 'user:' || ?1", user).await?;
     let theirs = sqlx::query_scalar("SELECT id FROM run WHERE recipient = ?");
     let theirs = theirs.bind(user.0.clone()).fetch_all(&mut *connection).await?;
     collections::leave(connection, &theirs, now).await?;

@@ -16,8 +16,8 @@ use crate::store::{
 
 const EVENTS: Bulk = Bulk {
     head: "INSERT OR IGNORE INTO event (id, tenant, name, ikey, body_hash, actor, data, at, \
-           received_at, plan_at, cursor, depth, told)",
-    columns: 13,
+           received_at, plan_at, cursor, depth, told, trace)",
+    columns: 14,
     tail: "",
 };
 
@@ -236,6 +236,7 @@ fn bind<'q>(query: Bound<'q>, acceptance: &'q Acceptance) -> Bound<'q> {
         .bind(more.map(|(_, cursor)| cursor.as_str()))
         .bind(i64::from(event.depth))
         .bind(told)
+        .bind(event.trace.as_deref())
 }
 
 /// What the key of `acceptance` stands for, unless that is this very event.

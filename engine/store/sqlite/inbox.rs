@@ -314,7 +314,8 @@ fn of(user: &UserId, seq: u64, body: FrameBody) -> Frame {
 
 pub(super) async fn head(connection: &mut SqliteConnection, user: &UserId) -> sqlx::Result<u64> {
     let row = sqlx::query(
-        "SELECT max(coalesce((SELECT max(seq) FROM inbox WHERE user = ?1), 0),
+        "SELECT max(coalesce((SELECT head FROM stream WHERE name = 'user:' || ?1), 0),
+                    coalesce((SELECT max(seq) FROM inbox WHERE user = ?1), 0),
                     coalesce((SELECT max(seq) FROM frame WHERE user = ?1), 0))",
     );
     let head: i64 = row.bind(user.0.clone()).fetch_one(connection).await?.try_get(0)?;

@@ -38,6 +38,7 @@ impl Streams {
         let ids = serde_json::Value::from(missing).to_string();
         let rows: Vec<(String, i64)> = sqlx::query_as(
             "SELECT value, max(
+               coalesce((SELECT head FROM stream WHERE name = 'user:' || value), 0),
                coalesce((SELECT max(seq) FROM inbox WHERE user = value), 0),
                coalesce((SELECT max(seq) FROM frame WHERE user = value), 0))
              FROM json_each(?)",

@@ -1,11 +1,14 @@
 //! The one connection that writes.
 
+use std::time::Instant;
+
 use sqlx::{Connection, Sqlite, SqliteConnection};
 
 use super::streams::Streams;
 use super::{claims, departures, events, queue};
 use crate::store::StoreError;
 use crate::store::writer::{Calls, Tick, Written, items};
+use crate::telemetry::RowsCommitted;
 use sqlx::sqlite::SqliteRow;
 
 pub(super) type Writer = crate::store::writer::Writer<Sqlite>;
@@ -38,8 +41,13 @@ async fn write(mut connection: SqliteConnection, mut calls: Calls<Sqlite>) {
 /// Writes and answers. If the transaction fails, each call is tried alone, so that one that
 /// cannot be written fails none of its neighbours.
 async fn commit(mut tick: Tick<Sqlite>, connection: &mut SqliteConnection, streams: &mut Streams) {
+    let began = Instant::now();
     match transact(&mut tick, connection, streams).await {
-        Ok(written) => tick.answer(written),
+        Ok(written) => {
+            let (rows, took) = (tick.rows, began.elapsed());
+            RowsCommitted { store: "sqlite", rows, took }.emit();
+            tick.answer(written);
+        }
         Err(error) if tick.calls <= 1 => {
             streams.forget();
             fail(tick, error);

@@ -17,7 +17,7 @@ pub(in crate::store) struct Tick<D: Database> {
     /// Whom to tell, if a call asked to close: nothing comes after this tick.
     pub closing: Option<oneshot::Sender<()>>,
     pub calls: usize,
-    rows: usize,
+    pub rows: usize,
 }
 
 /// The answers of a committed tick, in the order of its calls.

@@ -94,6 +94,7 @@ impl Scene {
             depth: 0,
             told: Vec::new(),
             sensitive: false,
+            trace: None,
         }
     }
 

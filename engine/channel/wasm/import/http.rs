@@ -14,6 +14,7 @@ use crate::egress::{
     self, EgressError, HeaderMap, HeaderName, HeaderValue, MAX_HEADER_BYTES, MAX_HEADERS,
     MAX_REQUEST_BYTES, Method, Refusal, Reply,
 };
+use crate::telemetry::{self, Fact, Traced};
 
 /// About the connection, not the message: they are the client's to set.
 const REFUSED_HEADERS: [&str; 10] = [
@@ -39,13 +40,24 @@ impl Host for State {
         if request.timeout_ms > 0 {
             timeout = timeout.min(Duration::from_millis(request.timeout_ms.into()));
         }
-        let outgoing = match self.outgoing(request) {
+        let mut outgoing = match self.outgoing(request) {
             Ok(outgoing) => outgoing,
             Err(error) => return Ok(Err(error)),
         };
         // True while the call runs: it may be cut off at any moment.
         let before = std::mem::replace(&mut self.may_have_arrived, true);
-        let result = self.rights.egress.send(outgoing, timeout).await;
+        let span = Traced::call("http");
+        span.set(Fact::Method, || outgoing.method.to_string());
+        if let Some(value) = span.inside(telemetry::propagated)
+            && let Ok(value) = HeaderValue::from_str(&value)
+        {
+            outgoing.headers.insert("traceparent", value);
+        }
+        let result = span.around(self.rights.egress.send(outgoing, timeout)).await;
+        match &result {
+            Ok(reply) => span.set(Fact::Status, || i64::from(reply.status)),
+            Err(_) => span.failed("no answer"),
+        }
         self.may_have_arrived =
             before || result.as_ref().err().is_none_or(EgressError::may_have_arrived);
         Ok(result.map(Response::from).map_err(Error::from))

@@ -1,0 +1,2 @@
+-- An event's place in a trace, where it is traced.
+ALTER TABLE event ADD COLUMN trace TEXT;
