@@ -1,7 +1,15 @@
 use serde_json::{Value, json};
 
 use super::{Clinic, for_the_patient};
+use crate::harness::node::Installation;
 use crate::harness::sink::Answer;
+
+const ORDER: &str = "workflow: order
+on: order.placed
+category: system
+recipients: [{ user: event.data.customer }]
+steps: [{ send: in_app, template: order }]
+";
 
 fn printed(stdout: &str) -> Value {
     serde_json::from_str(stdout).expect("JSON")
@@ -71,4 +79,37 @@ async fn a_user_is_found_without_reading_all_messages() {
         assert!(plan[0].3.contains(index), "{filter}: {plan:?}");
         assert!(plan.iter().all(|step| !step.3.contains("TEMP B-TREE")), "{filter}: {plan:?}");
     }
+}
+
+#[tokio::test]
+async fn keys_and_reloads_are_on_record() {
+    let installation = Installation::empty()
+        .file("workflows/order.yaml", ORDER)
+        .file("templates/order/in_app.hbs", "---\ntitle: Order\n---\nThank you.\n")
+        .file("nuncio.toml", "[auth]\nsecret = \"a secret that only tests know\"\n");
+    let node = installation.run().await;
+    for order in [&["key", "new", "--name", "old", "--scopes", "*"][..], &["key", "revoke", "old"]]
+    {
+        let done = installation.command(order).await;
+        assert_eq!(done.code, Some(0), "{done:?}");
+    }
+    let (status, _) = node.call("POST", "/v1/workflows/reload", Some(json!({}))).await;
+    assert_eq!(status, 200);
+
+    let (_, audit) = node.call("GET", "/v1/audit", None).await;
+    let told: Vec<_> = audit["results"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|one| ["what", "who", "about"].map(|field| one[field].as_str().expect("text")))
+        .collect();
+    let expected = [
+        ["workflows.reload", "key tests", ""],
+        ["key.revoke", "command line", "old"],
+        ["key.new", "command line", "old"],
+        ["key.new", "command line", "tests"],
+    ];
+    assert_eq!(told, expected);
+    let secret = audit.to_string();
+    assert!(!secret.contains("nk_") && !secret.contains(&node.api_key), "{secret}");
 }
