@@ -6,7 +6,9 @@
 //! operation without either. Errors are problem documents on /v1 (`problem`) and the inbox's
 //! envelope on /api (`envelope`).
 
+mod audit;
 mod body;
+mod callbacks;
 mod caller;
 mod catalog;
 mod document;
@@ -15,10 +17,12 @@ mod envelope;
 mod events;
 mod explained;
 mod inbox;
+mod letters;
 mod lines;
 mod merge;
 mod messages;
 mod operate;
+mod outbox;
 mod pace;
 mod path;
 mod problem;
@@ -45,7 +49,7 @@ use crate::channel::Publish;
 use crate::clock::Clock;
 use crate::config;
 use crate::gate::Defaults;
-use crate::pipeline::Accept;
+use crate::pipeline::{Accept, Callbacks};
 use crate::shared::Shared;
 use crate::store::Store;
 use crate::telemetry::Metrics;
@@ -74,6 +78,8 @@ pub struct Parts {
     /// What the capture provider holds; `dev` only.
     pub outbox: Option<Arc<dyn Outbox>>,
     pub catalog: Arc<dyn Catalog>,
+    /// Who hears providers.
+    pub callbacks: Arc<dyn Callbacks>,
 }
 
 /// The parts, and what the handlers share.
@@ -82,6 +88,7 @@ pub struct State {
     pace: Pace,
     turns: Turns,
     intake: Arc<Semaphore>,
+    callbacks_at_once: Semaphore,
 }
 
 impl std::ops::Deref for State {
@@ -101,7 +108,13 @@ pub fn router(parts: Parts) -> Router {
     let pace = Pace::new(&parts.server, parts.clock.clone());
     let intake = Arc::new(Semaphore::new(IN_FLIGHT_KIB));
     let origins = edge::cors(&parts.server);
-    let state = Arc::new(State { parts, pace, turns: Turns::new(), intake });
+    let state = Arc::new(State {
+        parts,
+        pace,
+        turns: Turns::new(),
+        intake,
+        callbacks_at_once: Semaphore::new(callbacks::AT_ONCE),
+    });
     // Before CORS, which answers a browser's OPTIONS in the place of this fallback.
     let inbox =
         inbox::routes().method_not_allowed_fallback(edge::method_not_allowed).layer(origins);
@@ -128,6 +141,10 @@ fn service() -> Router<Arc<State>> {
         .route("/v1/messages/{id}/explain", get(explained::message))
         .route("/v1/messages/{id}/retry", post(messages::retry))
         .route("/v1/messages/{id}/cancel", post(messages::cancel))
+        .route("/v1/dead-letters", get(letters::list))
+        .route("/v1/dead-letters/redrive", post(letters::redrive))
+        .route("/v1/audit", get(audit::list))
+        .route("/v1/callbacks/{provider}", post(callbacks::receive))
         .route("/v1/runs/cancel", post(runs::cancel))
         .route("/v1/calendar", get(runs::calendar))
         .route("/v1/relay/publish", post(rooms::relay))
@@ -140,7 +157,7 @@ fn service() -> Router<Arc<State>> {
 
 fn operator() -> Router<Arc<State>> {
     Router::new()
-        .route("/dev/outbox", get(operate::outbox).delete(operate::clear_outbox))
+        .route("/dev/outbox", get(outbox::show).delete(outbox::clear))
         .route("/healthz", get(operate::live))
         .route("/readyz", get(operate::ready))
         .route("/metrics", get(operate::metrics))

@@ -6,6 +6,8 @@
 pub mod capture;
 pub mod wasm;
 
+mod callback;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +15,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::model::{Frame, Parcel, Presence, Stream, UserId};
+
+pub use callback::{CallbackError, Called, Inbound, Update};
 
 /// One provider of one channel, ready to send. Made at start, shared by all sends.
 #[async_trait]
@@ -25,6 +29,12 @@ pub trait Channel: Send + Sync {
     ///
     /// Must not be called for a parcel that no `Rendered` stands behind: `dispatch` alone calls it.
     async fn send(&self, parcel: &Parcel, deadline: Duration) -> Outcome;
+
+    /// Reads a request that claims to be the provider's, within 5 seconds. Default: it does not
+    /// call back.
+    async fn callback(&self, _inbound: &Inbound) -> Result<Called, CallbackError> {
+        Err(CallbackError::Unsupported)
+    }
 }
 
 /// The properties of a channel that the gates and the receipt ask for (its manifest's).

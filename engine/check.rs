@@ -92,6 +92,12 @@ impl Catalog {
         declared.batch_template.as_deref()
     }
 
+    /// The types that an opt-out from marketing is about.
+    pub fn marketing(&self) -> impl Iterator<Item = Category> {
+        let declared = self.types.iter().filter(|declared| declared.marketing);
+        declared.map(|declared| declared.name.clone())
+    }
+
     /// Whether a law-like opt-out binds even critical messages of this type.
     pub fn is_marketing(&self, category: &Category) -> bool {
         self.types.iter().any(|declared| declared.marketing && declared.name == *category)

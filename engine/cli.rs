@@ -7,6 +7,7 @@ mod bench;
 mod check;
 mod client;
 mod config;
+mod deadletters;
 mod dev;
 mod emit;
 mod explain;
@@ -79,6 +80,9 @@ enum What {
     Emit(emit::Emit),
     /// What became of an event, a run or a message, and why
     Explain(explain::Explain),
+    /// What was given up: to be looked at, and sent on its way again
+    #[command(subcommand)]
+    Deadletters(deadletters::Deadletters),
     /// A template with its sample: text, HTML, or a picture in the browser
     Preview(preview::Preview),
     /// Keys for services
@@ -130,6 +134,7 @@ pub fn run() -> ExitCode {
         What::Test(test) => test.run(format),
         What::Emit(emit) => emit.run(format),
         What::Explain(explain) => explain.run(format),
+        What::Deadletters(letters) => letters.run(format),
         What::Preview(preview) => preview.run(format),
         What::Key(key) => key.run(format),
         What::Token(token) => token.run(),

@@ -4,6 +4,7 @@
 //! only where a value crosses an edge (a file, the API, the relay, a plugin).
 
 mod address;
+mod audit;
 mod code;
 mod collection;
 mod decision;
@@ -14,6 +15,7 @@ mod inbox;
 mod message;
 mod pattern;
 mod publication;
+mod report;
 mod run;
 mod saying;
 mod span;
@@ -21,6 +23,7 @@ mod user;
 mod wait;
 
 pub use address::{Content, Parcel};
+pub use audit::{AuditRecord, Deed};
 pub use code::{CODES, Code, GATES, Gate, Stage};
 pub use collection::{Collected, Item, Join, Occasion, Pass, Passage, Slide};
 pub use decision::{Decision, Verdict};
@@ -34,6 +37,7 @@ pub use inbox::{Entry, Frame, FrameBody, Stream};
 pub use message::{Attempt, AttemptOutcome, Message, MessageStatus, Planned, Priority};
 pub use pattern::Pattern;
 pub use publication::{Once, Publication};
+pub use report::{Expected, Fate, Report};
 pub use run::{Run, RunStatus};
 pub use saying::Saying;
 pub use span::{BadSpan, Span};

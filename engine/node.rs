@@ -35,7 +35,7 @@ use crate::diagnostic::Diagnostic;
 use crate::dispatch::Dispatch;
 use crate::egress::{self, Egress};
 use crate::job::{Jobs, Settings};
-use crate::pipeline::{Pipeline, Rules};
+use crate::pipeline::{Pipeline, Reporters, Rules};
 use crate::relay::{self, Relay};
 use crate::seal::SealError;
 use crate::shared::BadUrl;
@@ -129,7 +129,7 @@ impl Node {
         let remembered: Arc<dyn Store> = store.clone();
         let shared = several::shared(&config, &environment, &clock)?;
 
-        let Outlets { dispatch, egress, view, capture } =
+        let Outlets { dispatch, egress, view, capture, reporters } =
             outlets(&config, &environment, (&cache, compiler), &clock, dev).await?;
 
         let (catalog, problems) = catalog(&config, &view, store.has_key(), dev)?;
@@ -147,7 +147,7 @@ impl Node {
             hub.clone(),
             rules,
         );
-        let pipeline = Arc::new(pipeline.fetching(Arc::new(egress)));
+        let pipeline = Arc::new(pipeline.fetching(Arc::new(egress)).hearing(reporters));
         pipeline.use_catalog(catalog).await?;
         view.follow(&pipeline, store.has_key());
         // What is leased may be another node's, which is alive: then only what is past its time.
@@ -179,6 +179,7 @@ impl Node {
             metrics: Some(metrics.clone()),
             outbox: dev.then(|| Arc::new(Captured(capture)) as Arc<dyn api::Outbox>),
             catalog: view.clone(),
+            callbacks: pipeline.clone(),
         };
         let router = api::router(parts).merge(relay::router(Arc::new(relay)));
         let stop = CancellationToken::new();
@@ -217,7 +218,7 @@ impl Node {
 
     /// Reads the files again. A set with an error is refused whole, and the old one stays.
     pub async fn reload(&self) -> Result<Reloaded, StoreError> {
-        reload::reload(&self.pipeline, &self.view, self.store.has_key()).await
+        reload::reload(&self.pipeline, &self.view, self.store.has_key(), "node").await
     }
 
     /// Stops in order: no more requests, no more claims, what goes on is waited for, clients are
@@ -266,6 +267,7 @@ struct Outlets {
     view: Arc<View>,
     /// `dev` only: what goes to the outbox instead of out.
     capture: Capture,
+    reporters: Reporters,
 }
 
 async fn outlets(
@@ -280,7 +282,7 @@ async fn outlets(
     let limits = wasm::Limits { wall: timeout, ..Default::default() };
     let host = wasm::Host::new(cache, clock.clone(), egress.clone(), limits, compiler);
     let host = host.map_err(StartError::Plugin)?;
-    let (mut installed, about) = channels::install(config, environment, &host).await?;
+    let (mut installed, about, reporters) = channels::install(config, environment, &host).await?;
     let capture = Capture::default();
     let fallback = dev.then(|| channels::captured(&capture, capture.traits().clone()));
     if dev {
@@ -288,7 +290,7 @@ async fn outlets(
     }
     let view = View::new(&installed, about, config.engine.root.clone());
     let dispatch = Dispatch::new(installed, fallback, clock.clone(), timeout);
-    Ok(Outlets { dispatch, egress, view, capture })
+    Ok(Outlets { dispatch, egress, view, capture, reporters })
 }
 
 /// The set of files in force at the start, and what is wrong with them. In `dev` a set with errors

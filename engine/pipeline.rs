@@ -5,6 +5,7 @@
 //! expand    plan, a page of recipients at a time      ─▶ one write ─▶ publish
 //! advance   plan, from where the run stopped          ─▶ one write ─▶ publish
 //! deliver   gate ─▶ render ─▶ depart ─▶ dispatch ─▶ receipt ─▶ one write ─▶ publish
+//! callback  plugin ─▶ what follows from it ─▶ one write
 //! ```
 //!
 //! The stages know neither each other nor the store. This page loads the facts they ask for,
@@ -21,6 +22,7 @@ mod fetch;
 mod inbox;
 mod stops;
 mod reach;
+mod report;
 mod run;
 mod past;
 mod wake;
@@ -55,6 +57,7 @@ use fetch::Fetcher;
 use past::Ground;
 
 pub use calendar::Foreseen;
+pub use report::{Answered, CallbackFailed, Callbacks, Reporter, Reporters};
 pub use wake::Wake;
 
 /// A permit not used by then goes back to the gates (docs/reference/gates.md).
@@ -87,6 +90,7 @@ pub struct Pipeline {
     wake: Arc<Wake>,
     rules: Rules,
     fetcher: Fetcher,
+    reporters: Reporters,
     /// A run was made to wait, since the start.
     waits: AtomicBool,
 }
@@ -196,6 +200,7 @@ impl Pipeline {
             wake: Arc::default(),
             rules,
             fetcher: Fetcher::default(),
+            reporters: Reporters::new(),
             waits: AtomicBool::new(false),
         }
     }
@@ -370,8 +375,9 @@ impl Pipeline {
         }
         let schedule = step.and_then(|step| step.retry.as_deref()).unwrap_or(&self.rules.retry);
         self.learn(&rendered, &dispatched).await;
+        let expected = self.expected(&rendered, &dispatched);
         let ended = Ended::dispatched(&rendered, dispatched, schedule, &self.clock);
-        Ok(Some(ended.or_next_device(&rendered)))
+        Ok(Some(Ended { expected, ..ended.or_next_device(&rendered) }))
     }
 
     /// Whether the message may be handed over. What the store refuses, though the caller still

@@ -14,6 +14,7 @@ pub mod memory;
 pub mod postgres;
 pub mod sqlite;
 
+mod audit;
 mod calendar;
 mod columns;
 mod device;
@@ -25,9 +26,11 @@ mod inbox;
 mod installation;
 mod key;
 mod ledger;
+mod letter;
 mod message;
 mod profile;
 mod queue;
+mod report;
 mod rounds;
 mod sealed;
 mod stop;
@@ -37,6 +40,7 @@ mod user;
 mod wait;
 mod writer;
 
+pub use audit::{AuditQuery, Audits};
 pub use calendar::{Calendar, CalendarQuery, Due, Planned};
 pub use collection::{Collections, MOST_COLLECTED, MOST_ITEM_BYTES};
 pub use device::{DeviceChange, Devices, MOST_DEVICES, Registered};
@@ -48,11 +52,13 @@ pub use inbox::{Inbox, InboxOrder, InboxPage, InboxQuery, Replay};
 pub use installation::{Installation, open};
 pub use key::{ApiKey, Keys};
 pub use ledger::{Asking, Gathered, Ledger, Once, Spend, Spending};
+pub use letter::{Letters, MOST_LETTERS, Redrive};
 pub use message::{MessageQuery, MessageRecord, Messages};
 pub use queue::{
     Claim, Departed, Departure, DueEvent, DueMessage, DueRun, Held, Plan, Progress, Queue,
     QueueName, Recovered, RetryUnknown, Settlement, Unplanned, Unsent,
 };
+pub use report::{Reported, Reports};
 pub use room::Rooms;
 pub use stop::{Stop, Stopped, Stops};
 pub use user::{Erased, Topics, Users};
@@ -69,6 +75,9 @@ pub trait Store:
     + Stops
     + Calendar
     + Messages
+    + Letters
+    + Reports
+    + Audits
     + Inbox
     + Users
     + Topics
@@ -91,6 +100,9 @@ impl<T> Store for T where
         + Calendar
         + Collections
         + Messages
+        + Letters
+        + Reports
+        + Audits
         + Inbox
         + Users
         + Topics

@@ -14,8 +14,9 @@ use tracing_subscriber::EnvFilter;
 
 pub use event::{
     ConnectionClosed, ConnectionOpened, EventsAccepted, EventsRefused, EventsSetAside,
-    FramesFetched, HandlerPanicked, MessageAttempted, MessageDecided, RedisChanged, RedisFailed,
-    RequestAnswered, SourceDrained, SourceFound, SourceLost, StoreFailed,
+    FramesFetched, HandlerPanicked, MessageAttempted, MessageDecided, MessageReported,
+    RedisChanged, RedisFailed, RequestAnswered, SourceDrained, SourceFound, SourceLost,
+    StoreFailed,
 };
 
 use crate::clock::Clock;

@@ -1,6 +1,7 @@
 //! The service API: who may call, events, and what goes wrong (docs/reference/api.md).
 
 mod events;
+mod letters;
 mod lists;
 mod users;
 

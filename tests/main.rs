@@ -4,6 +4,7 @@ mod harness;
 
 mod api;
 mod bad_input;
+mod callbacks;
 mod check;
 mod collect;
 mod conformance;

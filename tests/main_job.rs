@@ -3,6 +3,7 @@
 mod delivery;
 mod flow;
 mod idempotency;
+mod letters;
 mod outbox;
 mod planned;
 mod preference;

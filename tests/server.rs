@@ -9,16 +9,16 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use nuncio::api::{self, Catalog, LoadedChannel, LoadedWorkflow, Outbox, Readiness, Reload};
 use nuncio::auth::{self, Grant, KeyMaterial, KeyRing, Verifier};
-use nuncio::channel::Publish;
+use nuncio::channel::{Inbound, Publish};
 use nuncio::clock::Clock;
 use nuncio::config;
 use nuncio::diagnostic::{Diagnostic, Source};
 use nuncio::ingest::{Answer, Incoming, Refusal};
 use nuncio::model::{
     Attempt, AttemptOutcome, Category, Entry, Event, EventId, Message, MessageStatus, Priority,
-    Run, RunId, RunStatus,
+    ProviderName, Run, RunId, RunStatus,
 };
-use nuncio::pipeline::{Accept, Foreseen};
+use nuncio::pipeline::{Accept, Answered, CallbackFailed, Callbacks, Foreseen};
 use nuncio::relay::{self, Following, Hub, Relay};
 use nuncio::shared::Shared;
 use nuncio::store::memory::MemoryStore;
@@ -125,6 +125,7 @@ impl Server {
             metrics: Some(nuncio::telemetry::Metrics::install().expect("the recorder installs")),
             outbox: Some(shelf.clone()),
             catalog: shelf.clone(),
+            callbacks: shelf.clone(),
         };
         let router = api::router(parts).merge(relay::router(Arc::new(relay)));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
@@ -372,7 +373,7 @@ pub async fn body(response: Response) -> (u16, Value) {
 
 #[async_trait]
 impl Catalog for Shelf {
-    async fn reload(&self) -> Result<Reload, StoreError> {
+    async fn reload(&self, _who: &str) -> Result<Reload, StoreError> {
         let source = Source::new("workflows/order-paid.yaml", "on: order.payd");
         let problem = Diagnostic::error(&source, "yaml.missing", 0..0, "a workflow needs `steps`");
         Ok(Reload { reloaded: false, problems: vec![problem], runs_on_older_versions: 3 })
@@ -400,6 +401,18 @@ impl Catalog for Shelf {
     fn readiness(&self) -> Readiness {
         let ready = !self.starting.load(Ordering::SeqCst);
         Readiness { queue: ready, plugins: true }
+    }
+}
+
+/// No provider calls back here.
+#[async_trait]
+impl Callbacks for Shelf {
+    async fn callback(
+        &self,
+        provider: &ProviderName,
+        _inbound: &Inbound,
+    ) -> Result<Answered, CallbackFailed> {
+        Err(CallbackFailed::NoSuchProvider(provider.clone()))
     }
 }
 

@@ -1,5 +1,7 @@
 //! What nodes share in Redis, and what becomes of it when Redis is not well.
 
+mod fleet;
+
 use std::time::Duration;
 
 use futures_util::{FutureExt, poll};

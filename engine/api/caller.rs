@@ -19,6 +19,11 @@ pub struct Machine(auth::Caller);
 pub struct EndUser(pub Claims);
 
 impl Machine {
+    /// As the audit names it.
+    pub fn who(&self) -> String {
+        format!("key {}", self.0.name)
+    }
+
     pub fn needs(&self, scope: Scope) -> Result<(), Problem> {
         if self.0.may(scope) { Ok(()) } else { Err(Problem::forbidden(scope.as_str())) }
     }

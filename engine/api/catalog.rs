@@ -29,8 +29,8 @@ pub trait Catalog: Send + Sync {
 
     fn readiness(&self) -> Readiness;
 
-    /// Reads the files again; a set with an error is refused whole.
-    async fn reload(&self) -> Result<Reload, StoreError>;
+    /// Reads the files again; a set with an error is refused whole. The audit says that `who` did.
+    async fn reload(&self, who: &str) -> Result<Reload, StoreError>;
 }
 
 /// What reading the files again came to.
@@ -156,7 +156,7 @@ pub async fn reload(
     machine: Machine,
 ) -> Result<axum::Json<Reload>, Problem> {
     machine.needs(Scope::AdminWrite)?;
-    Ok(axum::Json(api.catalog.reload().await?))
+    Ok(axum::Json(api.catalog.reload(&machine.who()).await?))
 }
 
 fn listed<S: Serializer>(problems: &[Diagnostic], serializer: S) -> Result<S::Ok, S::Error> {

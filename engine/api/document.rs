@@ -7,7 +7,10 @@ use axum::response::{Html, IntoResponse, Response};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{catalog, events, explained, inbox, messages, operate, rooms, runs, topics, users};
+use super::{
+    audit, callbacks, catalog, events, explained, inbox, letters, messages, operate, outbox, rooms,
+    runs, topics, users,
+};
 
 /// Everything that is served, but the relay.
 #[derive(OpenApi)]
@@ -18,10 +21,11 @@ use super::{catalog, events, explained, inbox, messages, operate, rooms, runs, t
         users::replace, users::change, users::show, users::erase, users::bulk,
         topics::subscribe, topics::unsubscribe, topics::subscribers,
         messages::list, messages::show, explained::message, messages::retry, messages::cancel,
+        letters::list, letters::redrive, audit::list, callbacks::receive,
         runs::cancel, runs::calendar,
         rooms::relay, rooms::join, rooms::leave, rooms::tell,
         catalog::workflows, catalog::reload, catalog::channels,
-        operate::outbox, operate::clear_outbox, operate::live, operate::ready, operate::metrics,
+        outbox::show, outbox::clear, operate::live, operate::ready, operate::metrics,
         json, page,
         inbox::list::list, inbox::entry::show, inbox::entry::change, inbox::entry::erase,
         inbox::bulk::mark_all, inbox::bulk::mark_many, inbox::bulk::delete_many,

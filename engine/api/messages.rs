@@ -2,6 +2,7 @@ use axum::extract::{self, RawQuery};
 use axum::http::StatusCode;
 use jiff::Timestamp;
 use serde::Serialize;
+use serde_json::json;
 
 use super::caller::Machine;
 use super::path::At;
@@ -9,10 +10,14 @@ use super::problem::{Problem, ProblemDocument};
 use super::query::Query;
 use super::{Api, State};
 use crate::auth::Scope;
-use crate::model::{Attempt, AttemptOutcome, EventId, MessageId, MessageStatus, Priority, RunId};
+use crate::model::{
+    Attempt, AttemptOutcome, Deed, EventId, MessageId, MessageStatus, Priority, RunId,
+};
 use crate::store::{MessageQuery, MessageRecord};
 
-const PARAMETERS: [&str; 7] = ["status", "channel", "user", "workflow", "since", "limit", "after"];
+pub const PARAMETERS: [&str; 10] = [
+    "status", "channel", "user", "workflow", "provider", "code", "since", "until", "limit", "after",
+];
 
 /// Messages of a page: by default, and at most.
 const PAGE: (usize, usize) = (100, 1000);
@@ -51,7 +56,7 @@ pub struct MessageView {
     attempt: u32,
     provider: Option<String>,
     receipt: Option<String>,
-    /// Why it ended otherwise than sent: a decision's code.
+    /// Why it ended otherwise than sent or delivered: a decision's code.
     code: Option<String>,
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
@@ -78,7 +83,9 @@ pub struct AttemptView {
     params(
         ("status" = Option<String>, Query), ("channel" = Option<String>, Query),
         ("user" = Option<String>, Query), ("workflow" = Option<String>, Query),
+        ("provider" = Option<String>, Query), ("code" = Option<String>, Query),
         ("since" = Option<String>, Query, description = "RFC 3339"),
+        ("until" = Option<String>, Query, description = "RFC 3339"),
         ("limit" = Option<u32>, Query), ("after" = Option<String>, Query),
     ),
     responses((status = 200, description = "A page", body = MessagePage)),
@@ -144,6 +151,7 @@ pub async fn retry(
         let detail = format!("message `{id}` is {}: it is not retried", before.as_str());
         return Err(Problem::conflict("message.not_retryable", detail));
     }
+    api.record(machine.who(), Deed::MessageRetry, &id, json!({ "status": before })).await?;
     Ok((StatusCode::ACCEPTED, view(&api, key).await?))
 }
 
@@ -169,10 +177,11 @@ pub async fn cancel(
         let detail = format!("message `{id}` is {}: it is not cancelled", before.as_str());
         return Err(Problem::conflict("message.not_cancellable", detail));
     }
+    api.record(machine.who(), Deed::MessageCancel, &id, json!({ "status": before })).await?;
     view(&api, key).await
 }
 
-fn filters(query: &Query) -> Result<MessageQuery, Problem> {
+pub fn filters(query: &Query) -> Result<MessageQuery, Problem> {
     let status = query.get("status").map(|word| {
         let known = MessageStatus::ALL.into_iter().find(|status| status.as_str() == word);
         known.ok_or_else(|| {
@@ -186,9 +195,13 @@ fn filters(query: &Query) -> Result<MessageQuery, Problem> {
         channel: query.get("channel").map(Into::into),
         user: query.get("user").map(Into::into),
         workflow: query.get("workflow").map(Into::into),
+        provider: query.get("provider").map(Into::into),
+        code: query.get("code").map(Into::into),
         since: query.read("since", "an RFC 3339 instant")?,
+        until: query.read("until", "an RFC 3339 instant")?,
         after: query.read("after", "the `next` of another page")?,
         limit: query.limit(PAGE.0, PAGE.1)?,
+        ..MessageQuery::default()
     })
 }
 

@@ -1,17 +1,15 @@
-//! What an operator's probes ask, and the outbox of `dev`.
+//! What an operator's probes ask.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use axum::extract::{self, ConnectInfo, FromRequestParts, Request};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use serde_json::Value;
 
+use super::Api;
 use super::caller::Machine;
-use super::problem::{Problem, ProblemDocument};
-use super::{Api, Outbox, State};
+use super::problem::Problem;
 use crate::auth::Scope;
 use crate::shared;
 use crate::store::QueueName;
@@ -80,39 +78,4 @@ pub async fn metrics(extract::State(api): Api, request: Request) -> Result<Respo
     let Some(metrics) = &api.metrics else { return Err(Problem::no_such_path("/metrics")) };
     let kind = "text/plain; version=0.0.4; charset=utf-8";
     Ok(([(header::CONTENT_TYPE, kind)], metrics.render()).into_response())
-}
-
-#[utoipa::path(
-    get, path = "/dev/outbox", tag = "dev", description = "`dev` only; oldest first.",
-    responses(
-        (status = 200, description = "What the capture provider holds", body = [Object]),
-        (status = 404, description = "This is not `dev`", body = ProblemDocument),
-    ),
-)]
-pub async fn outbox(
-    extract::State(api): Api,
-    machine: Machine,
-) -> Result<axum::Json<Vec<Value>>, Problem> {
-    machine.needs(Scope::MessagesRead)?;
-    Ok(axum::Json(captured(&api)?.list()))
-}
-
-#[utoipa::path(
-    delete, path = "/dev/outbox", tag = "dev", description = "`dev` only.",
-    responses(
-        (status = 204, description = "It is empty"),
-        (status = 404, description = "This is not `dev`", body = ProblemDocument),
-    ),
-)]
-pub async fn clear_outbox(
-    extract::State(api): Api,
-    machine: Machine,
-) -> Result<StatusCode, Problem> {
-    machine.needs(Scope::MessagesWrite)?;
-    captured(&api)?.clear();
-    Ok(StatusCode::NO_CONTENT)
-}
-
-fn captured(api: &State) -> Result<&Arc<dyn Outbox>, Problem> {
-    api.outbox.as_ref().ok_or_else(|| Problem::no_such_path("/dev/outbox"))
 }

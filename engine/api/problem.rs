@@ -98,6 +98,18 @@ impl Problem {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body.too_large", "Too large", detail)
     }
 
+    pub fn not_genuine() -> Self {
+        let detail = "the provider's plugin does not take this for the provider's";
+        Self::new(StatusCode::UNAUTHORIZED, "callback.refused", "Not genuine", detail)
+    }
+
+    pub fn not_heard() -> Self {
+        let detail = "the provider's plugin could not read this now: come again";
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        let problem = Self::new(status, "callback.not_heard", "Not heard", detail);
+        Self { retry_after: Some(10), ..problem }
+    }
+
     pub fn overloaded() -> Self {
         let detail = "too many events are being stored: come again";
         let status = StatusCode::TOO_MANY_REQUESTS;

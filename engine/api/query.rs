@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::str::FromStr;
 
@@ -19,6 +20,11 @@ pub struct BadParameter {
 impl Query {
     pub fn new(raw: Option<&str>) -> Self {
         Self(form_urlencoded::parse(raw.unwrap_or_default().as_bytes()).into_owned().collect())
+    }
+
+    /// Of pairs that are known already.
+    pub fn from_pairs(pairs: &BTreeMap<&str, String>) -> Self {
+        Self(pairs.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect())
     }
 
     /// Refuses names that the call does not know: a misspelt filter would answer everything.

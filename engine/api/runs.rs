@@ -5,7 +5,7 @@ use axum::extract::{self, RawQuery};
 use axum::http::HeaderMap;
 use jiff::Timestamp;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::caller::Machine;
 use super::problem::Problem;
@@ -13,6 +13,7 @@ use super::query::Query;
 use super::{Api, body};
 use crate::auth::Scope;
 use crate::ingest::FieldError;
+use crate::model::Deed;
 use crate::pipeline::Foreseen;
 use crate::store::{CalendarQuery, Due, Stop, Stopped};
 
@@ -103,7 +104,16 @@ pub async fn cancel(
         reason: "cancelled by hand".into(),
         rule: None,
     };
-    Ok(axum::Json(api.store.stop(stop).await?.into()))
+    let about = stop.key.clone();
+    let filter = json!({ "workflow": stop.workflow, "tenant": stop.tenant });
+    let stopped = api.store.stop(stop).await?;
+    let counts = json!({
+        "filter": filter,
+        "runs": stopped.runs.len(),
+        "messages": stopped.messages.len(),
+    });
+    api.record(machine.who(), Deed::RunsCancel, &about, counts).await?;
+    Ok(axum::Json(stopped.into()))
 }
 
 #[utoipa::path(

@@ -3,7 +3,7 @@ use axum::extract;
 use axum::http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::caller::Machine;
 use super::merge::merge;
@@ -12,7 +12,8 @@ use super::problem::{Problem, ProblemDocument};
 use super::{Api, State, body};
 use crate::auth::Scope;
 use crate::ingest::{self, FieldError};
-use crate::model::{User, UserId};
+use crate::model::{Deed, User, UserId};
+use crate::store::Erased;
 
 /// Users in one bulk call.
 const MAX_BULK: usize = 1000;
@@ -148,7 +149,12 @@ pub async fn erase(
 ) -> Result<StatusCode, Problem> {
     machine.needs(Scope::UsersWrite)?;
     let erased = api.store.erase_user(&id.as_str().into()).await?;
-    erased.map(|_| StatusCode::NO_CONTENT).ok_or_else(|| Problem::not_found("user", &id))
+    let Erased { entries, messages, subscriptions } =
+        erased.ok_or_else(|| Problem::not_found("user", &id))?;
+    let counts =
+        json!({ "entries": entries, "messages": messages, "subscriptions": subscriptions });
+    api.record(machine.who(), Deed::UserErase, &id, counts).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 #[utoipa::path(

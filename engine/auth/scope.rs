@@ -16,7 +16,7 @@ pub enum Scope {
     RelayPublish,
     /// Reload workflows, redrive dead letters.
     AdminWrite,
-    /// What is loaded, metrics.
+    /// What is loaded, metrics, the audit.
     AdminRead,
 }
 

@@ -10,6 +10,7 @@
 
 mod bindings;
 mod cache;
+mod callback;
 mod compile;
 mod engine;
 mod fault;
@@ -35,6 +36,7 @@ use crate::clock::Clock;
 use crate::egress::Egress;
 
 use bindings::ChannelPre;
+use bindings::reporting::ReportingPre;
 use cache::Cache;
 use instance::State;
 
@@ -42,7 +44,7 @@ pub use compile::{Compiler, compile_for_parent};
 pub use kv::{KeyValue, KvEntry, MemoryKeyValue, Owner};
 pub use limits::Limits;
 pub use load::{BUILT_IN, LoadError};
-pub use manifest::{ContentRule, Manifest, ManifestError, PartRule, SecretRule};
+pub use manifest::{CallbackRule, ContentRule, Manifest, ManifestError, PartRule, SecretRule};
 pub use setup::{ProviderError, SettingError, Setup};
 
 /// Where plugins are compiled and run. Cheap to clone; clones share the pool of instances.
@@ -70,6 +72,8 @@ struct Loaded {
     host: Host,
     manifest: Manifest,
     component: ChannelPre<State>,
+    /// Of one that its manifest says is called back.
+    reporting: Option<ReportingPre<State>>,
 }
 
 impl Host {
@@ -107,8 +111,11 @@ impl Host {
     }
 
     fn prepare(&self, manifest: Manifest, component: &Component) -> wasmtime::Result<Plugin> {
-        let component = ChannelPre::new(self.0.linker.instantiate_pre(component)?)?;
-        Ok(Plugin(Arc::new(Loaded { host: self.clone(), manifest, component })))
+        let linked = self.0.linker.instantiate_pre(component)?;
+        let reports = manifest.callbacks.as_ref();
+        let reporting = reports.map(|_| ReportingPre::new(linked.clone())).transpose()?;
+        let component = ChannelPre::new(linked)?;
+        Ok(Plugin(Arc::new(Loaded { host: self.clone(), manifest, component, reporting })))
     }
 }
 

@@ -5,6 +5,7 @@ use super::migrate::in_full;
 use super::{Done, Failure, Format, block_on};
 use crate::auth::{Scopes, issue};
 use crate::clock::Clock;
+use crate::model::{AuditRecord, Deed};
 use crate::seal::Sealer;
 use crate::store::{self, Installation};
 
@@ -65,6 +66,8 @@ impl Key {
                         "there is a key `{name}` in force already"
                     )));
                 }
+                let scopes = json!({ "scopes": key.scopes });
+                record(store, clock, Deed::KeyNew, &name, scopes).await?;
                 match format {
                     Format::Json => println!("{}", json!({"name": name, "key": text})),
                     _ => println!("{text}"),
@@ -76,11 +79,24 @@ impl Key {
                 if !store.revoke_key(&name, clock.now()).await.map_err(Failure::service)? {
                     return Err(Failure::Input(format!("there is no key `{name}` in force")));
                 }
+                record(store, clock, Deed::KeyRevoke, &name, json!({})).await?;
                 eprintln!("`{name}` opens nothing any more");
             }
         }
         Ok(())
     }
+}
+
+async fn record(
+    store: &dyn Installation,
+    clock: &Clock,
+    what: Deed,
+    name: &str,
+    detail: serde_json::Value,
+) -> Done {
+    let (at, who) = (clock.now(), "command line".to_owned());
+    let record = AuditRecord { at, who, what, about: name.to_owned(), detail };
+    store.record(record).await.map_err(Failure::service)
 }
 
 async fn list(store: &dyn Installation, format: Format) -> Done {

@@ -213,8 +213,22 @@ pub const CODES: &[Code] = &[
         "fail",
         "the schedule of retries is used up, or a job ended too often with its worker",
     ),
+    code(
+        "report.delivered",
+        Stage::Dispatch,
+        "deliver",
+        "the provider reports that the message arrived",
+    ),
+    code("report.bounced", Stage::Dispatch, "fail", "the provider reports that it came back"),
+    code(
+        "report.complained",
+        Stage::Dispatch,
+        "deliver",
+        "the provider reports that the recipient complained of it",
+    ),
     code("cancelled", Stage::Asked, "cancel", "it was called off before it left"),
     code("retried", Stage::Asked, "retry", "a person asked for another try"),
+    code("redriven", Stage::Asked, "retry", "dead letters were sent on their way again"),
 ];
 
 const fn gate(

@@ -84,10 +84,16 @@ pub enum MessageStatus {
     Cancelled = 7,
     /// Could not leave in time.
     Expired = 8,
+    /// Its provider reports that it arrived.
+    Delivered = 9,
+    /// Its provider reports that it came back.
+    Bounced = 10,
+    /// Its provider reports that the recipient complained of it.
+    Complained = 11,
 }
 
 impl MessageStatus {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 12] = [
         Self::Pending,
         Self::Leased,
         Self::Sending,
@@ -97,6 +103,9 @@ impl MessageStatus {
         Self::Suppressed,
         Self::Cancelled,
         Self::Expired,
+        Self::Delivered,
+        Self::Bounced,
+        Self::Complained,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -110,12 +119,25 @@ impl MessageStatus {
             Self::Suppressed => "suppressed",
             Self::Cancelled => "cancelled",
             Self::Expired => "expired",
+            Self::Delivered => "delivered",
+            Self::Bounced => "bounced",
+            Self::Complained => "complained",
         }
     }
 
     /// Nothing will happen to it any more, unless a person asks.
     pub fn is_final(self) -> bool {
         !matches!(self, Self::Pending | Self::Leased | Self::Sending)
+    }
+
+    /// A provider took it, or it is in the inbox; and it did not come back.
+    pub fn is_sent(self) -> bool {
+        matches!(self, Self::Sent | Self::Delivered | Self::Complained)
+    }
+
+    /// A person has to look at it: given up, or held since it may have been sent.
+    pub fn is_dead_letter(self) -> bool {
+        matches!(self, Self::Failed | Self::Unknown)
     }
 }
 

@@ -40,14 +40,17 @@ pub enum Awaited {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Reached {
-    /// A provider accepted one, or it is in the inbox.
-    Sent = 1,
+    /// One was delivered: so its provider reports, or it is in the inbox, or taken by a provider
+    /// that reports no delivery.
+    Delivered = 1,
     /// The run's inbox entry was read.
     Read = 2,
     /// None of them will change any more.
     Ended = 3,
     /// Read, or ended without being sent.
     ReadOrLost = 4,
+    /// Delivered, or ended otherwise.
+    DeliveredOrLost = 5,
 }
 
 impl Wait {

@@ -11,6 +11,7 @@ use crate::channel::{Address, Channel, ContentKind, SecretText, Traits};
 use crate::config::{Config, Environment, OnUnknown, Provider};
 use crate::dispatch::Installed;
 use crate::model::{ChannelName, ProviderName};
+use crate::pipeline::{Reporter, Reporters};
 
 /// Channels with their providers, in the order of failover.
 pub(super) type Channels = BTreeMap<ChannelName, Vec<Installed>>;
@@ -37,8 +38,8 @@ pub(super) async fn install(
     config: &Config,
     environment: &Environment,
     host: &Host,
-) -> Result<(Channels, Vec<LoadedProvider>), StartError> {
-    let mut about = Vec::new();
+) -> Result<(Channels, Vec<LoadedProvider>, Reporters), StartError> {
+    let (mut about, mut reporters) = (Vec::new(), Reporters::new());
     let mut plugins: BTreeMap<&str, Plugin> = BTreeMap::new();
     let mut order: BTreeMap<ChannelName, Vec<&ProviderName>> = config
         .channels
@@ -64,10 +65,14 @@ pub(super) async fn install(
             let Some(plugin) = plugins.get(provider.plugin.as_str()) else { continue };
             let installed = provide(name, provider, plugin, environment).await?;
             about.push(describe(name, plugin.manifest()));
+            if let Some(rule) = &plugin.manifest().callbacks {
+                let channel = installed.channel.clone();
+                reporters.insert(name.clone(), Reporter { channel, delivery: rule.delivery() });
+            }
             channels.entry(channel.clone()).or_default().push(installed);
         }
     }
-    Ok((channels, about))
+    Ok((channels, about, reporters))
 }
 
 /// Gives every known channel that has no provider the capture provider.

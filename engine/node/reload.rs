@@ -1,9 +1,12 @@
 use std::sync::Arc;
 
+use serde_json::json;
+
 use super::seal;
 use super::view::View;
 use crate::check::{self, Catalog};
 use crate::diagnostic::Diagnostic;
+use crate::model::{AuditRecord, Deed};
 use crate::pipeline::Pipeline;
 use crate::store::{Store, StoreError};
 
@@ -23,6 +26,7 @@ pub(super) async fn reload(
     pipeline: &Pipeline,
     view: &View,
     has_key: bool,
+    who: &str,
 ) -> Result<Reloaded, StoreError> {
     let loaded = seal::protected(check::load(view.root(), &view.traits()), has_key);
     let summary = loaded.summary();
@@ -33,6 +37,12 @@ pub(super) async fn reload(
         }
         None => false,
     };
+    let at = pipeline.clock().now();
+    let problems = loaded.diagnostics.len();
+    let (who, what) = (who.to_owned(), Deed::WorkflowsReload);
+    let detail = json!({ "reloaded": in_force, "problems": problems });
+    let record = AuditRecord { at, who, what, about: String::new(), detail };
+    pipeline.store().record(record).await?;
     let runs_on_older_versions = older_runs(&**pipeline.store(), &pipeline.catalog()).await?;
     tracing::info!(in_force, runs_on_older_versions, "workflows read again");
     Ok(Reloaded { in_force, problems: loaded.diagnostics, summary, runs_on_older_versions })

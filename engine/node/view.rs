@@ -97,11 +97,11 @@ impl View {
 
 #[async_trait]
 impl Catalog for View {
-    async fn reload(&self) -> Result<Reload, StoreError> {
+    async fn reload(&self, who: &str) -> Result<Reload, StoreError> {
         let (Some(pipeline), Some(&has_key)) = (self.pipeline.get(), self.has_key.get()) else {
             return Err(StoreError::Closed);
         };
-        let done = super::reload::reload(pipeline, self, has_key).await?;
+        let done = super::reload::reload(pipeline, self, has_key, who).await?;
         Ok(Reload {
             reloaded: done.in_force,
             problems: done.problems,

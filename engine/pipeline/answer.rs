@@ -7,7 +7,7 @@ use crate::model::{ChannelName, MessageStatus, Occasion, Run};
 use crate::plan::{Answer, Asked, Ended, Question, Standing, Unwritten};
 use crate::render;
 use crate::store::{Concluded, StoreError};
-use crate::workflow::step::PART;
+use crate::workflow::step::{PART, Success};
 
 impl Pipeline {
     /// # Errors
@@ -25,8 +25,8 @@ impl Pipeline {
             }
             Question::Throttle(pass) => Answer::Throttle(self.store.pass(pass.clone()).await?),
             Question::Awaited => Answer::Awaited(self.concluded(run, &asked).await?),
-            Question::Tried { channel, read } => {
-                Answer::Tried(self.tried(run, &asked, channel, *read).await?)
+            Question::Tried { channel, success } => {
+                Answer::Tried(self.tried(run, &asked, channel, *success).await?)
             }
             Question::Written { template, data } => self.written(told, run, template, data),
             Question::Fetch(inquiry) => Answer::Fetched(self.fetched(inquiry).await?),
@@ -70,8 +70,9 @@ impl Pipeline {
         run: &Run,
         asked: &Asked,
         channel: &ChannelName,
-        read: bool,
+        success: Success,
     ) -> Result<Standing, StoreError> {
+        let read = success.is_read();
         if read && self.store.entry(run.id).await?.is_some_and(|entry| entry.read_at.is_some()) {
             return Ok(Standing::Reached);
         }
@@ -88,7 +89,13 @@ impl Pipeline {
         };
         Ok(match status {
             Some(MessageStatus::Sending) => Standing::Leaving,
-            Some(MessageStatus::Sent) if !read => Standing::Reached,
+            Some(sent) if sent.is_sent() && !read => {
+                let underway = self.is_underway(sent, message.provider.as_ref());
+                match success == Success::Delivered && underway {
+                    true => Standing::Lost,
+                    false => Standing::Reached,
+                }
+            }
             _ => Standing::Lost,
         })
     }

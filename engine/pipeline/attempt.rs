@@ -9,8 +9,8 @@ use crate::dispatch::Dispatched;
 use crate::expression::ExpressionError;
 use crate::gate::Answer;
 use crate::model::{
-    Attempt, ChannelName, Decision, Entry, Fence, Message, MessageId, MessageStatus, Planned,
-    ProviderName, Span, Verdict,
+    Attempt, ChannelName, Decision, Entry, Expected, Fence, Message, MessageId, MessageStatus,
+    Planned, ProviderName, Span, Verdict,
 };
 use crate::receipt::{self, Receipt, Rules};
 use crate::render::{RenderError, Rendered};
@@ -28,6 +28,8 @@ pub(super) struct Ended {
     pub code: Option<String>,
     /// For `Pending`: a gate put it off.
     pub held: Option<Held>,
+    /// For `Sent`: what its provider will report of it.
+    pub expected: Option<Expected>,
 }
 
 impl Ended {
@@ -40,6 +42,7 @@ impl Ended {
             decisions: Vec::new(),
             code: None,
             held: None,
+            expected: None,
         }
     }
 
@@ -223,6 +226,7 @@ impl Ended {
             decisions: self.decisions,
             code: self.code,
             held: self.held,
+            expected: self.expected,
         }
     }
 

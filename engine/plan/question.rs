@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::egress::{Ask, EgressError, Fetched};
 use crate::model::{ChannelName, Collected, Event, Once, Pass, Passage, Span, StepPath};
+use crate::workflow::step::Success;
 
 /// A question of the step at `step`, in the round `item` of the loops around it. Both name it
 /// for good: asked again after a crash, it gets the same answer and has the same effect.
@@ -28,7 +29,7 @@ pub enum Question {
     /// tries another way.
     Tried {
         channel: ChannelName,
-        read: bool,
+        success: Success,
     },
     /// What a template makes of this data, as JSON.
     Written {

@@ -85,3 +85,31 @@ impl Line {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Stream;
+    use crate::relay::buffer::buffer;
+
+    #[test]
+    fn a_frame_past_a_hole_is_known_by_its_place() {
+        let stream = Stream::Topic("news".into());
+        let (buffer, _waiting) = buffer(8, 8);
+        let mut line = Line::default();
+        assert!(line.add(Reader { id: 1, user: "7".into(), buffer: buffer.clone(), own: false }));
+        assert!(!line.add(Reader { id: 2, user: "7".into(), buffer, own: false }));
+        // What was handed before is not known yet: connections see to it themselves.
+        assert!(!line.lacks_before(9));
+        line.hand(&Arc::new(Encoded::mark(&stream, 3)), None);
+        assert_eq!(
+            (line.lacks_before(3), line.lacks_before(4), line.lacks_before(5)),
+            (false, false, true)
+        );
+        line.hand(&Arc::new(Encoded::mark(&stream, 2)), None);
+        assert_eq!(line.told(), 3, "a late one takes nothing back");
+        let user = UserId::from("7");
+        assert!(line.has(&user, Some(1)) && !line.remove(1, &user) && line.remove(2, &user));
+        assert!(line.is_empty());
+    }
+}

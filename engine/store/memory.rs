@@ -4,6 +4,7 @@
 //! lock makes every call atomic, so that nothing here is about concurrency and everything is about
 //! meaning; what it does is what every other store must do.
 
+mod audit;
 mod calendar;
 mod device;
 mod collection;
@@ -14,9 +15,11 @@ mod inbox;
 mod job;
 mod key;
 mod ledger;
+mod letter;
 mod message;
 mod plan;
 mod queue;
+mod report;
 mod stop;
 mod room;
 mod stream;
@@ -31,9 +34,9 @@ use jiff::Timestamp;
 use super::{ApiKey, Unplanned};
 use crate::clock::Clock;
 use crate::model::{
-    Attempt, Bounce, ChannelName, Decision, Device, DeviceId, Entry, Event, EventId, EventStatus,
-    Fence, Message, MessageId, Once, Preferences, RoomName, Run, RunId, StepPath, Stream,
-    TopicName, User, UserId, Version, WorkflowName,
+    Attempt, AuditRecord, Bounce, ChannelName, Decision, Device, DeviceId, Entry, Event, EventId,
+    EventStatus, Expected, Fence, Message, MessageId, Once, Preferences, RoomName, Run, RunId,
+    StepPath, Stream, TopicName, User, UserId, Version, WorkflowName,
 };
 use collection::Gatherings;
 use frame::Kept;
@@ -87,6 +90,7 @@ struct State {
     kept: HashMap<Stream, Kept>,
     rooms: BTreeMap<RoomName, Room>,
     once: BTreeMap<Once, serde_json::Value>,
+    audit: Vec<AuditRecord>,
 }
 
 struct EventRow {
@@ -121,6 +125,8 @@ struct MessageRow {
     /// What it has in common with those that it waits for.
     gathers: Option<String>,
     gathered_by: Option<MessageId>,
+    /// What its provider reports of it, once it took it.
+    expected: Option<Expected>,
 }
 
 /// The event, the workflow, and whom the run speaks to.

@@ -2,16 +2,29 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::Result;
-use crate::model::{Attempt, ChannelName, Message, MessageId, MessageStatus, UserId, WorkflowName};
+use crate::model::{
+    Attempt, ChannelName, Message, MessageId, MessageStatus, ProviderName, UserId, WorkflowName,
+};
 
-/// Filters of `GET /v1/messages`; newest first, pages by `after`.
+/// Filters of `GET /v1/messages` and `GET /v1/dead-letters`; newest first, pages by `after`.
 #[derive(Clone, Debug, Default)]
 pub struct MessageQuery {
     pub status: Option<MessageStatus>,
+    /// Dead letters alone: failed, or held as unknown.
+    pub dead: bool,
     pub channel: Option<ChannelName>,
     pub user: Option<UserId>,
     pub workflow: Option<WorkflowName>,
+    /// That took it last, or was to take it.
+    pub provider: Option<ProviderName>,
+    /// Why it ended otherwise than sent.
+    pub code: Option<String>,
+    /// Made then or later.
     pub since: Option<Timestamp>,
+    /// Made before.
+    pub until: Option<Timestamp>,
+    /// Those alone that may leave at this moment still.
+    pub in_time_at: Option<Timestamp>,
     pub after: Option<MessageId>,
     pub limit: usize,
 }

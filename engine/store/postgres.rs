@@ -5,6 +5,7 @@
 //! races, a claim skips what is locked, the row of a stream's head numbers its frames, and
 //! advisory locks in sorted order guard what is counted (`rows::lock`).
 
+mod audit;
 mod awaited;
 mod calendar;
 mod claims;
@@ -17,6 +18,7 @@ mod frames;
 mod inbox;
 mod keys;
 mod ledger;
+mod letters;
 mod locks;
 mod messages;
 mod notice;
@@ -24,6 +26,7 @@ mod people;
 mod plan;
 mod queue;
 mod recover;
+mod reports;
 mod rooms;
 mod rows;
 mod stops;

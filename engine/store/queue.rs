@@ -5,8 +5,8 @@ use jiff::Timestamp;
 
 use super::{Acceptance, Once, Result, Spend, Stop};
 use crate::model::{
-    Attempt, Decision, Entry, Event, EventId, Fence, Frame, Join, Match, Message, MessageId,
-    MessageStatus, Occasion, Publication, Run, RunId, Wait, WorkflowName,
+    Attempt, Decision, Entry, Event, EventId, Expected, Fence, Frame, Join, Match, Message,
+    MessageId, MessageStatus, Occasion, Publication, Run, RunId, Wait, WorkflowName,
 };
 
 /// The three kinds of job: events to plan, runs to go on with, messages to send.
@@ -157,6 +157,8 @@ pub struct Settlement {
     pub code: Option<String>,
     /// For `Pending`: put off by a gate, so a change of the recipient's wishes moves it.
     pub held: Option<Held>,
+    /// For `Sent`: what its provider will report of it.
+    pub expected: Option<Expected>,
 }
 
 impl Settlement {

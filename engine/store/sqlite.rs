@@ -3,6 +3,7 @@
 //! One connection writes, a few read. Concurrent writes share a transaction (`writer`): that is
 //! where the throughput comes from, since a commit costs the same for one row as for a thousand.
 
+mod audit;
 mod awaited;
 mod calendar;
 mod claims;
@@ -14,11 +15,13 @@ mod frames;
 mod inbox;
 mod keys;
 mod ledger;
+mod letters;
 mod messages;
 mod people;
 mod plan;
 mod queue;
 mod recover;
+mod reports;
 mod rooms;
 mod rows;
 mod stops;

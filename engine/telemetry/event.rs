@@ -69,6 +69,13 @@ pub struct MessageDecided<'a> {
     pub code: &'a str,
 }
 
+/// A provider told what became of a message. `outcome` is `moved`, `unchanged` or `unknown`.
+pub struct MessageReported<'a> {
+    pub provider: &'a str,
+    pub state: &'static str,
+    pub outcome: &'static str,
+}
+
 /// Events were taken from a source, accepted or set aside. `lag`: of the first of them.
 pub struct SourceDrained {
     pub source: &'static str,
@@ -250,5 +257,17 @@ fn status_class(status: u16) -> &'static str {
         300..=399 => "3xx",
         400..=499 => "4xx",
         _ => "5xx",
+    }
+}
+
+impl MessageReported<'_> {
+    pub fn emit(&self) {
+        counter!(
+            "nuncio_reported_messages_total",
+            "provider" => self.provider.to_owned(),
+            "state" => self.state,
+            "outcome" => self.outcome
+        )
+        .increment(1);
     }
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use crate::server::{Server, answer, nobody};
 
 /// All results of a list, page by page, and how many pages it took.
-async fn pages(server: &Server, path: &str, limit: usize) -> (Vec<Value>, usize) {
+pub async fn pages(server: &Server, path: &str, limit: usize) -> (Vec<Value>, usize) {
     let (mut all, mut pages, mut after) = (Vec::new(), 0, String::new());
     loop {
         let join = if path.contains('?') { '&' } else { '?' };

@@ -4,6 +4,7 @@
 //! of this page. Each pair is a test of its own: `conformance::store::memory::claim::…`.
 
 mod accept;
+mod audit;
 mod claim;
 mod device;
 mod collection;
@@ -11,10 +12,12 @@ mod frame;
 mod inbox;
 mod key;
 mod ledger;
+mod letter;
 mod message;
 mod pass;
 mod planned;
 mod recover;
+mod report;
 pub mod scene;
 mod room;
 mod sensitive;
@@ -96,6 +99,7 @@ macro_rules! exercise {
                 an_unknown_message_may_be_sent_again
                 events_and_runs_are_due_again
                 claims_of_messages_are_counted
+                what_departs_meanwhile_is_not_given_up
             );
             exercise!(@ $make, stop:
                 a_claimed_run_that_is_stopped_writes_nothing
@@ -144,6 +148,21 @@ macro_rules! exercise {
                 a_waiting_message_is_cancelled
                 a_leased_message_is_cancelled_under_its_worker
                 what_has_left_is_not_cancelled
+            );
+            exercise!(@ $make, letter:
+                dead_letters_are_those_that_wait_for_a_person
+                dead_letters_are_found_by_their_fields
+                redriven_letters_fall_due_with_a_new_budget
+                a_redriven_letter_keeps_an_end_that_lies_ahead
+            );
+            exercise!(@ $make, report:
+                a_report_finds_its_message
+                a_report_moves_a_message_forward_alone
+                a_delivery_to_be_reported_is_waited_for
+                an_erased_message_is_reported_no_more
+            );
+            exercise!(@ $make, audit:
+                what_was_done_is_read_newest_first
             );
             exercise!(@ $make, inbox:
                 entries_are_found_by_their_fields

@@ -63,6 +63,7 @@ async fn fail_once(scene: &Scene) {
         decisions: Vec::new(),
         code: Some("provider.retry".into()),
         held: None,
+        expected: None,
     };
     scene.store.settle(vec![settlement]).await.expect("settles");
 }

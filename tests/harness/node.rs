@@ -191,7 +191,7 @@ impl Node {
     }
 
     /// Asks, a round trip after the other, until the answer will do.
-    async fn asked(&self, path: &str, enough: impl Fn(&Value) -> bool) -> Value {
+    pub async fn asked(&self, path: &str, enough: impl Fn(&Value) -> bool) -> Value {
         let mut last = Value::Null;
         let asking = async {
             while !enough(&last) {

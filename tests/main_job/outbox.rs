@@ -26,6 +26,21 @@ async fn without_a_provider_everything_is_in_the_outbox() {
     assert_eq!(to("haddad@example.org")["subject"], "Your appointment on January 15, 2027");
     let hook = to("https://hooks.example/42");
     assert_eq!(hook["channel"], "webhook");
+
+    let url = format!("{}/dev/outbox", node.url);
+    let browser = reqwest::Client::new().get(&url).header("accept", "text/html,*/*");
+    let page = browser.send().await.expect("an answer");
+    assert!(page.headers().contains_key("content-security-policy"));
+    let page = page.text().await.expect("a page");
+    let frames: Vec<_> = page.match_indices("<iframe sandbox srcdoc=\"").collect();
+    assert_eq!(frames.len(), 2, "each mail as it looks, and it runs no script");
+    assert!(page.contains("Bonjour Amélie") && page.contains("amira@example.org"));
+    let script = reqwest::Client::new().get(&url).send().await.expect("an answer");
+    assert_eq!(script.status(), 401, "as JSON it takes the key");
+    let elsewhere = reqwest::Client::new().get(&url).header("accept", "text/html");
+    let elsewhere = elsewhere.header("host", "evil.example").send().await.expect("an answer");
+    assert_eq!(elsewhere.status(), 401, "a name that was made to lead here is not ours");
+
     let (status, _) = node.call("DELETE", "/dev/outbox", None).await;
     assert_eq!(status, 204);
     let (_, empty) = node.call("GET", "/dev/outbox", None).await;

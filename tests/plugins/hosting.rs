@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use nuncio::channel::wasm::{Compiler, Host, Limits, Plugin, ProviderError, Setup};
@@ -67,27 +67,33 @@ pub fn parcel(channel: &str, to: &str, body: &str) -> Parcel {
     }
 }
 
-/// The component of `tests/fixtures/hostile`, built once.
+/// The component of `tests/fixtures/hostile`.
 pub fn hostile() -> String {
-    static BUILT: OnceLock<String> = OnceLock::new();
-    BUILT
-        .get_or_init(|| {
-            let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-            let target = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("hostile");
-            let built = Command::new(env!("CARGO"))
-                .args(["build", "--quiet", "--release", "--target", "wasm32-wasip2"])
-                .arg("--manifest-path")
-                .arg(root.join("tests/fixtures/hostile/Cargo.toml"))
-                .arg("--target-dir")
-                .arg(&target)
-                .env_remove("CARGO_ENCODED_RUSTFLAGS")
-                .env_remove("RUSTC_WORKSPACE_WRAPPER")
-                .env_remove("RUSTFLAGS")
-                .status();
-            assert!(built.expect("cargo runs").success(), "the hostile plugin builds");
-            target.join("wasm32-wasip2/release/hostile.wasm").display().to_string()
-        })
-        .clone()
+    guest("hostile")
+}
+
+/// The component of a folder of `tests/fixtures`, built once. They share what they stand on.
+pub fn guest(name: &str) -> String {
+    static BUILT: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
+    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+    built.entry(name.to_owned()).or_insert_with(|| build(name)).clone()
+}
+
+fn build(name: &str) -> String {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let target = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("hostile");
+    let built = Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "--release", "--target", "wasm32-wasip2"])
+        .arg("--manifest-path")
+        .arg(root.join("tests/fixtures").join(name).join("Cargo.toml"))
+        .arg("--target-dir")
+        .arg(&target)
+        .env_remove("CARGO_ENCODED_RUSTFLAGS")
+        .env_remove("RUSTC_WORKSPACE_WRAPPER")
+        .env_remove("RUSTFLAGS")
+        .status();
+    assert!(built.expect("cargo runs").success(), "the plugin `{name}` builds");
+    target.join(format!("wasm32-wasip2/release/{name}.wasm")).display().to_string()
 }
 
 /// The failure's code, or `accepted`.

@@ -54,6 +54,18 @@ troubled! {
         collect(occasion: &Occasion, at: Timestamp, next: Option<Timestamp>) -> Collected;
         pass(pass: Pass) -> Passage;
     }
+    Letters {
+        letters(query: &MessageQuery) -> Vec<MessageId>;
+        redrive(ids: Vec<MessageId>, redrive: &Redrive) -> u64;
+    }
+    Reports {
+        reported(provider: &ProviderName, receipt: &str) -> Option<Reported>;
+        report(report: &Report) -> bool;
+    }
+    Audits {
+        record(record: AuditRecord) -> ();
+        audit(query: &AuditQuery) -> Vec<(i64, AuditRecord)>;
+    }
     Ledger {
         sent_like(once: &nuncio::store::Once) -> Option<(MessageId, Timestamp)>;
         spending(asking: &Asking) -> Spending;

@@ -192,6 +192,7 @@ steps:
             decisions: Vec::new(),
             code: None,
             held: None,
+            expected: None,
         };
         stage.store.settle(vec![settlement]).await.expect("settles");
         stage.settle_runs().await;

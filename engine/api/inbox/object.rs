@@ -107,10 +107,10 @@ async fn person(api: &State, id: &UserId) -> Result<Value, StoreError> {
     }))
 }
 
-/// Failed: all failed; pending: any pending; else sent. What a gate dropped, or was cancelled,
+/// Failed: all failed; pending: any pending; delivered: all delivered; else sent. What a gate dropped, or was cancelled,
 /// does not count: it was not to be delivered.
 fn status(deliveries: &[(Message, Vec<Attempt>)]) -> &'static str {
-    use MessageStatus::{Cancelled, Failed, Suppressed};
+    use MessageStatus::{Bounced, Cancelled, Complained, Delivered, Failed, Suppressed};
 
     let mut counted = deliveries
         .iter()
@@ -121,10 +121,12 @@ fn status(deliveries: &[(Message, Vec<Attempt>)]) -> &'static str {
         return "sent";
     }
     let counted: Vec<_> = counted.collect();
-    if counted.iter().all(|status| *status == Failed) {
+    if counted.iter().all(|status| matches!(status, Failed | Bounced)) {
         "failed"
     } else if counted.iter().any(|status| !status.is_final()) {
         "pending"
+    } else if counted.iter().all(|status| matches!(status, Delivered | Complained)) {
+        "delivered"
     } else {
         "sent"
     }

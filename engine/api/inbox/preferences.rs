@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::extract::{self, RawQuery};
 use axum::http::HeaderMap;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -15,7 +15,7 @@ use super::super::query::Query;
 use super::super::{Api, State, body};
 use crate::gate::{self, Asked};
 use crate::ingest::preferences::{self as settings, Known};
-use crate::model::{Category, ChannelName, Preferences, Switch, UserId};
+use crate::model::{Category, ChannelName, Deed, Preferences, Switch, UserId};
 
 /// What a user said, filled from the defaults.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -92,7 +92,7 @@ pub async fn replace(
     let value = body::json(&headers, content, api.server.max_body).await?;
     let preferences = settings::parse(value, &known(&api))?;
     let _turn = api.turns.of(&subject).await;
-    store(&api, &subject, preferences).await
+    store(&api, &user, &subject, preferences).await
 }
 
 #[utoipa::path(
@@ -122,7 +122,7 @@ pub async fn change(
     let stored = settings::retain_known(stored, &known);
     let mut value = serde_json::to_value(&stored).map_err(|_| InboxError::internal())?;
     merge(&mut value, patch);
-    store(&api, &subject, settings::parse(value, &known)?).await
+    store(&api, &user, &subject, settings::parse(value, &known)?).await
 }
 
 fn subject(user: &EndUser, raw: Option<&str>) -> Result<UserId, InboxError> {
@@ -131,10 +131,16 @@ fn subject(user: &EndUser, raw: Option<&str>) -> Result<UserId, InboxError> {
 
 async fn store(
     api: &State,
+    user: &EndUser,
     subject: &UserId,
     preferences: Preferences,
 ) -> Result<axum::Json<PreferencesView>, InboxError> {
     api.store.put_preferences(subject, preferences.clone()).await?;
+    // What people say for themselves is nobody else's to look into.
+    if subject != user.id() {
+        let who = format!("user {}", user.id());
+        api.record(who, Deed::PreferencesChange, subject.as_str(), json!({})).await?;
+    }
     view(api, subject, preferences).await
 }
 

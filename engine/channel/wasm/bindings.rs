@@ -11,3 +11,14 @@ wasmtime::component::bindgen!({
     exports: { default: async },
     ownership: Borrowing { duplicate_if_necessary: true },
 });
+
+/// The optional export of plugins whose providers call back.
+pub(super) mod reporting {
+    wasmtime::component::bindgen!({
+        path: "plugins/wit",
+        inline: "package nuncio:engine;
+            world reporting { export nuncio:channel/callbacks@1.0.0; }",
+        world: "nuncio:engine/reporting",
+        exports: { default: async },
+    });
+}

@@ -23,6 +23,8 @@ pub(super) struct State {
     pub(super) held: Held,
     /// The call's end, whatever the plugin does.
     pub(super) until: Instant,
+    /// Time on the processor that it has.
+    pub(super) cpu: Duration,
     /// Outbound calls so far.
     pub(super) calls: u32,
     pub(super) logged: Logged,
@@ -54,7 +56,7 @@ impl State {
         until: Instant,
     ) -> Store<Self> {
         let held = Held::new(&rights.limits);
-        let hostcall_bytes = rights.limits.hostcall_bytes;
+        let (hostcall_bytes, cpu) = (rights.limits.hostcall_bytes, rights.limits.cpu);
         let mut store = Store::new(
             engine,
             Self {
@@ -62,6 +64,7 @@ impl State {
                 tenant: tenant.into(),
                 held,
                 until,
+                cpu,
                 calls: 0,
                 logged: Logged::default(),
                 may_have_arrived: false,
@@ -80,7 +83,7 @@ impl State {
     fn tick(mut store: StoreContextMut<'_, Self>) -> wasmtime::Result<UpdateDeadline> {
         let state = store.data_mut();
         state.ticks += 1;
-        if TICK * state.ticks >= state.rights.limits.cpu {
+        if TICK * state.ticks >= state.cpu {
             return Err(Fault::Cpu.into());
         }
         Ok(UpdateDeadline::Yield(1))

@@ -6,6 +6,7 @@ use wasmparser::{Parser, Payload};
 
 use crate::channel::{Address, ContentKind, Traits};
 use crate::egress::HostRule;
+use crate::model::Fate;
 
 /// The custom section that holds the manifest, in the component or a module of it.
 const SECTION: &str = "nuncio:manifest";
@@ -44,6 +45,9 @@ pub struct Manifest {
     pub secrets: Vec<SecretRule>,
     #[serde(default)]
     pub mail: Option<MailWish>,
+    /// Its provider reports what becomes of messages; the plugin exports `callbacks`.
+    #[serde(default)]
+    pub callbacks: Option<CallbackRule>,
     /// The settings' JSON Schema (2020-12).
     #[serde(default = "any_object")]
     pub config: Value,
@@ -140,6 +144,17 @@ pub struct MailWish {
     pub transport: String,
 }
 
+/// What a provider reports, and how one knows that it is the provider.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CallbackRule {
+    /// Of `delivered`, `bounced` and `complained`. With `delivered` among them, a message counts as
+    /// delivered once that is reported, not when the provider takes it.
+    pub states: Vec<String>,
+    /// For a reader: what is checked.
+    pub verification: String,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct AddressField(pub Address);
@@ -189,6 +204,11 @@ impl Manifest {
         if manifest.content.is_empty() {
             return fail("content", "names no kind");
         }
+        let states = manifest.callbacks.as_ref().map(|rule| rule.states.as_slice());
+        let known = |state: &String| Fate::ALL.iter().any(|fate| fate.as_str() == state);
+        if let Some(other) = states.unwrap_or_default().iter().find(|state| !known(state)) {
+            return fail("callbacks.states", &format!("has `{other}`, which is no state"));
+        }
         if let Err(why) = jsonschema::validator_for(&manifest.config) {
             return fail("config", &format!("is no JSON Schema: {why}"));
         }
@@ -222,6 +242,13 @@ impl Manifest {
             kind: self.content.first().map_or(ContentKind::Text, ContentRule::kind),
             fixed_address: fixed.is_some(),
         }
+    }
+}
+
+impl CallbackRule {
+    /// Whether deliveries are reported.
+    pub fn delivery(&self) -> bool {
+        self.states.iter().any(|state| state == Fate::Delivered.as_str())
     }
 }
 

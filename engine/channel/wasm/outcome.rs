@@ -6,8 +6,8 @@ use super::secret::Vault;
 use crate::channel::{Failure, Outcome};
 
 /// What is kept of a plugin's words.
-const CODE_BYTES: usize = 64;
-const TEXT_BYTES: usize = 512;
+pub(super) const CODE_BYTES: usize = 64;
+pub(super) const TEXT_BYTES: usize = 512;
 
 pub(super) fn accepted(receipt: Receipt, vault: &Vault) -> Outcome {
     Outcome::Accepted {
@@ -50,7 +50,7 @@ fn after(reported: &Reported) -> Option<Duration> {
 }
 
 /// Without secrets and control characters, and of a length that a journal can take.
-fn clean(text: String, limit: usize, vault: &Vault) -> String {
+pub(super) fn clean(text: String, limit: usize, vault: &Vault) -> String {
     let mut text = vault.scrub(text);
     text.truncate(text.floor_char_boundary(limit));
     if text.contains(char::is_control) {

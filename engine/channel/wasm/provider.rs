@@ -14,16 +14,16 @@ use super::instance::State;
 use super::rights::Rights;
 use super::setup::{self, SettingError};
 use super::{Plugin, ProviderError, Setup, outcome};
-use crate::channel::{Channel, Failure, Outcome, Traits};
+use crate::channel::{CallbackError, Called, Channel, Failure, Inbound, Outcome, Traits};
 use crate::model::Parcel;
 
 /// One plugin with one provider's settings and rights.
 pub(super) struct Provider {
-    plugin: Plugin,
-    rights: Arc<Rights>,
+    pub(super) plugin: Plugin,
+    pub(super) rights: Arc<Rights>,
     traits: Traits,
     /// The settings as the plugin gets them.
-    config: String,
+    pub(super) config: String,
     concurrency: Semaphore,
 }
 
@@ -80,12 +80,7 @@ impl Provider {
             Ok(Err(why)) => self.fault(&why, &store),
             Err(_) => Fault::Wall,
         };
-        metrics::counter!(
-            "nuncio_plugin_faults_total",
-            "plugin" => self.rights.plugin.clone(),
-            "cause" => fault.code()
-        )
-        .increment(1);
+        self.count(fault);
         // Whatever broke, it broke after the provider may have got the message.
         if store.data().may_have_arrived {
             return Outcome::Unknown { failure: fault.failure() };
@@ -100,7 +95,16 @@ impl Provider {
         }
     }
 
-    fn fault(&self, error: &wasmtime::Error, store: &Store<State>) -> Fault {
+    pub(super) fn count(&self, fault: Fault) {
+        metrics::counter!(
+            "nuncio_plugin_faults_total",
+            "plugin" => self.rights.plugin.clone(),
+            "cause" => fault.code()
+        )
+        .increment(1);
+    }
+
+    pub(super) fn fault(&self, error: &wasmtime::Error, store: &Store<State>) -> Fault {
         let fault = Fault::of(error, store.data().held.refused);
         let why = self.rights.vault.scrub(format!("{error:#}"));
         tracing::warn!(
@@ -136,6 +140,10 @@ impl Channel for Provider {
             Ok((Ok(_mine), Ok(_slot))) => self.attempt(parcel, until).await,
             _ => busy(),
         }
+    }
+
+    async fn callback(&self, inbound: &Inbound) -> Result<Called, CallbackError> {
+        self.called(inbound).await
     }
 }
 

@@ -8,7 +8,7 @@ use crate::model::{Awaited, Decision, Reached, Span, Verdict};
 use crate::plan::question::{Answer, Question, Standing};
 use crate::plan::{Failed, state};
 use crate::workflow::Step;
-use crate::workflow::step::Route;
+use crate::workflow::step::{Route, Success};
 
 /// How soon to ask again about a message that is with a provider.
 const LEAVING: Duration = Duration::from_secs(1);
@@ -21,8 +21,8 @@ impl Machine<'_> {
         };
         let Some(channel) = route.send.channels.get(place) else { return Ok(Then::Next) };
         let Some(Answer::Tried(standing)) = self.answer.take() else {
-            let read = route.success.is_read();
-            return Ok(Then::Ask(Question::Tried { channel: channel.clone(), read }));
+            let (channel, success) = (channel.clone(), route.success);
+            return Ok(Then::Ask(Question::Tried { channel, success }));
         };
         Ok(match standing {
             Standing::Reached => {
@@ -66,7 +66,11 @@ impl Machine<'_> {
         place: usize,
         until: Option<Timestamp>,
     ) -> Then {
-        let state = if route.success.is_read() { Reached::ReadOrLost } else { Reached::Ended };
+        let state = match route.success {
+            Success::Accepted => Reached::Ended,
+            Success::Delivered => Reached::DeliveredOrLost,
+            Success::Seen | Success::Read => Reached::ReadOrLost,
+        };
         let awaited = Awaited::Message {
             step: step.path.clone(),
             item: Some(self.item),

@@ -100,7 +100,7 @@ impl Machine<'_> {
                     item: position::shared_item(workflow, self.run, &sender.path, &step.path),
                     channel: None,
                     state: match state {
-                        State::Delivered => Reached::Sent,
+                        State::Delivered => Reached::Delivered,
                         State::Seen | State::Read => Reached::Read,
                     },
                 })

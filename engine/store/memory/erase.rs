@@ -44,6 +44,7 @@ impl State {
             let Some(row) = self.messages.get_mut(&id) else { continue };
             row.message.recipient = None;
             row.message.receipt = None;
+            row.expected = None;
             for attempt in &mut row.attempts {
                 attempt.detail = None;
                 attempt.receipt = None;

@@ -35,19 +35,8 @@ impl Messages for MemoryStore {
 
 impl State {
     fn retry(&mut self, id: MessageId, now: Timestamp) -> Option<MessageStatus> {
-        let MessageRow { message, stopping, .. } = self.messages.get_mut(&id)?;
-        let before = message.status;
-        use MessageStatus::{Expired, Failed, Pending, Unknown};
-        if matches!(before, Failed | Unknown | Expired) {
-            message.status = Pending;
-            message.due_at = now;
-            message.code = None;
-            message.forgiven = message.attempt;
-            *stopping = false;
-            // Who asks for it now means it to leave now.
-            message.expires_at = message.expires_at.filter(|&end| end > now);
-            self.schedule_message(id);
-        }
+        let before = self.messages.get(&id)?.message.status;
+        self.begin_again(id, now, "retried", "asked for by hand");
         Some(before)
     }
 
@@ -67,12 +56,23 @@ impl State {
 }
 
 impl MessageRow {
-    fn record(&self) -> MessageRecord {
+    /// So its provider reports, or it is in the inbox, or taken where nothing is reported.
+    pub(super) fn is_delivered(&self) -> bool {
+        self.message.status.is_sent() && !self.is_underway()
+    }
+
+    /// Taken by a provider that is to report its delivery, and has not.
+    pub(super) fn is_underway(&self) -> bool {
+        let reports = self.expected.as_ref().is_some_and(|expected| expected.delivery);
+        self.message.status == MessageStatus::Sent && reports
+    }
+
+    pub(super) fn record(&self) -> MessageRecord {
         MessageRecord { message: self.message.clone(), attempts: self.attempts.clone() }
     }
 }
 
-fn matches(query: &MessageQuery, message: &Message) -> bool {
+pub(super) fn matches(query: &MessageQuery, message: &Message) -> bool {
     fn is<T: PartialEq>(asked: &Option<T>, found: &T) -> bool {
         asked.as_ref().is_none_or(|asked| asked == found)
     }
@@ -80,6 +80,11 @@ fn matches(query: &MessageQuery, message: &Message) -> bool {
         && is(&query.channel, &message.channel)
         && is(&query.workflow, &message.workflow)
         && (query.user.is_none() || query.user == message.recipient)
+        && (query.provider.is_none() || query.provider == message.provider)
+        && (query.code.is_none() || query.code == message.code)
+        && (!query.dead || message.status.is_dead_letter())
+        && query.until.is_none_or(|until| message.created_at < until)
+        && query.in_time_at.is_none_or(|at| message.expires_at.is_none_or(|end| end > at))
         && query.since.is_none_or(|since| message.created_at >= since)
         && query.after.is_none_or(|after| message.id < after)
 }

@@ -183,6 +183,7 @@ impl State {
             stopping: false,
             gathers: None,
             gathered_by: None,
+            expected: None,
         };
         self.messages.insert(id, row);
         self.schedule_message(id);

@@ -170,6 +170,8 @@ impl State {
         message.status = status;
         message.due_at = settlement.due_at.unwrap_or(message.due_at);
         message.code = code;
+        row.expected = settlement.expected.or(row.expected.take());
+        let message = &mut row.message;
         if let Some(attempt) = &settlement.attempt {
             message.provider = Some(attempt.provider.clone());
             message.receipt = attempt.receipt.clone().or(message.receipt.take());

@@ -150,18 +150,19 @@ impl State {
         let Awaited::Message { step, item, channel, state } = awaited else { return false };
         let messages = self.runs.get(&run).map(|row| row.messages.as_slice()).unwrap_or_default();
         let messages = messages.iter().filter_map(|id| self.messages.get(id));
-        let mut meant = messages
-            .map(|row| &row.message)
-            .filter(|message| is_meant(message, step, *item, channel.as_ref()));
+        let mut meant =
+            messages.filter(|row| is_meant(&row.message, step, *item, channel.as_ref()));
         let is_read = || self.entries.get(&run).is_some_and(|entry| entry.read_at.is_some());
         match state {
-            Reached::Sent => meant.any(|message| message.status == MessageStatus::Sent),
+            Reached::Delivered => meant.any(super::MessageRow::is_delivered),
             Reached::Read => is_read(),
-            Reached::Ended => meant.all(|message| message.status.is_final()),
+            Reached::Ended => meant.all(|row| row.message.status.is_final()),
             Reached::ReadOrLost => {
-                let is_lost =
-                    |status: MessageStatus| status.is_final() && status != MessageStatus::Sent;
-                is_read() || meant.all(|message| is_lost(message.status))
+                let is_lost = |status: MessageStatus| status.is_final() && !status.is_sent();
+                is_read() || meant.all(|row| is_lost(row.message.status))
+            }
+            Reached::DeliveredOrLost => {
+                meant.all(|row| row.message.status.is_final() && !row.is_underway())
             }
         }
     }

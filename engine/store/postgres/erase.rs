@@ -79,7 +79,7 @@ pub(super) async fn everywhere(
     }
     let messages = change(
         connection,
-        "UPDATE message SET recipient = NULL, receipt = NULL, held = NULL,
+        "UPDATE message SET recipient = NULL, receipt = NULL, reports = NULL, sent_to = NULL, held = NULL,
            code = CASE WHEN status IN (0, 1) THEN 'cancelled' ELSE code END,
            fence = CASE WHEN status IN (0, 1) THEN NULL ELSE fence END,
            status = CASE WHEN status IN (0, 1) THEN 7 ELSE status END

@@ -98,7 +98,7 @@ impl PostgresStore {
         );
         let spent = sqlx::query_as(
             "SELECT id, spent_at FROM message WHERE id >= $1 AND recipient = $2 AND spent_at > $3
-               AND status IN (0, 1, 2, 3, 4)",
+               AND status NOT IN (5, 6, 7, 8)",
         );
         let spent = spent.bind(first.into_uuid()).bind(user.as_str());
         Ok(spent.bind(millis(before(now, DAY))).fetch_all(&self.readers).await?)

@@ -38,10 +38,12 @@ const SETTLE: &str = "UPDATE message SET
       provider = coalesce(v.provider, message.provider),
       attempt = coalesce(v.attempt, message.attempt),
       held = CASE WHEN v.status = 0 THEN v.held ELSE message.held END,
+      reports = coalesce(v.reports, message.reports),
+      sent_to = coalesce(v.sent_to, message.sent_to),
       fence = NULL, lease_until = NULL, tries = 0
     FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::text[],
-      $7::text[], $8::bigint[], $9::boolean[])
-      AS v (id, fence, status, due_at, code, receipt, provider, attempt, held)
+      $7::text[], $8::bigint[], $9::boolean[], $10::boolean[], $11::bytea[])
+      AS v (id, fence, status, due_at, code, receipt, provider, attempt, held, reports, sent_to)
     WHERE message.id = v.id AND message.fence = v.fence AND message.status IN (1, 2)
     RETURNING message.id, message.departed_at IS NOT NULL, message.gathers IS NOT NULL,
       message.held IS NOT NULL, message.status";
@@ -203,17 +205,19 @@ impl Queue for PostgresStore {
             sqlx::query_as("SELECT DISTINCT channel, provider FROM message WHERE status = 2")
                 .fetch_all(&self.readers)
                 .await?;
-        let again: Vec<(String, String)> = sending
+        // What departs from now on is not among them: it is left for the next time.
+        let known: Vec<(String, String, bool)> = sending
             .into_iter()
             .filter_map(|(channel, provider)| Some((channel, provider?)))
-            .filter(|(channel, provider)| {
-                retry_unknown(&channel.as_str().into(), &provider.as_str().into())
+            .map(|(channel, provider)| {
+                let again = retry_unknown(&channel.as_str().into(), &provider.as_str().into());
+                (channel, provider, again)
             })
             .collect();
         self.writer
             .other(move |connection| {
-                let again = again.clone();
-                Box::pin(async move { recover::expired(connection, now, everything, &again).await })
+                let known = known.clone();
+                Box::pin(async move { recover::expired(connection, now, everything, &known).await })
             })
             .await
     }
@@ -331,6 +335,8 @@ async fn settle_rows(
         .bind(each(round, |(_, each)| Some(each.attempt.as_ref()?.provider.as_str())))
         .bind(each(round, |(_, each)| Some(i64::from(each.attempt.as_ref()?.number))))
         .bind(each(round, |(_, each)| each.held.as_ref().map(|_| true)))
+        .bind(each(round, |(_, each)| Some(each.expected.as_ref()?.delivery)))
+        .bind(each(round, |(_, each)| Some(each.expected.as_ref()?.sent_to.address.to_vec())))
         .fetch_all(connection)
         .await
 }

@@ -213,7 +213,8 @@ pub(super) async fn wake_by_state(
          AND CASE kind
            WHEN 1 THEN EXISTS (SELECT FROM message m WHERE m.run = wait.run AND m.step = of_step
              AND (of_item IS NULL OR m.item = of_item)
-             AND (of_channel IS NULL OR m.channel = of_channel) AND m.status = 4)
+             AND (of_channel IS NULL OR m.channel = of_channel)
+             AND (m.status IN (9, 11) OR m.status = 4 AND m.reports IS NOT TRUE))
            WHEN 2 THEN EXISTS (SELECT FROM inbox i WHERE i.id = wait.run
              AND i.read_at IS NOT NULL AND i.deleted_at IS NULL)
            WHEN 3 THEN NOT EXISTS (SELECT FROM message m WHERE m.run = wait.run
@@ -223,7 +224,11 @@ pub(super) async fn wake_by_state(
              AND i.read_at IS NOT NULL AND i.deleted_at IS NULL)
              OR NOT EXISTS (SELECT FROM message m WHERE m.run = wait.run
              AND m.step = of_step AND (of_item IS NULL OR m.item = of_item)
-             AND (of_channel IS NULL OR m.channel = of_channel) AND m.status IN (0, 1, 2, 4))
+             AND (of_channel IS NULL OR m.channel = of_channel) AND m.status IN (0, 1, 2, 4, 9, 11))
+           WHEN 5 THEN NOT EXISTS (SELECT FROM message m WHERE m.run = wait.run
+             AND m.step = of_step AND (of_item IS NULL OR m.item = of_item)
+             AND (of_channel IS NULL OR m.channel = of_channel)
+             AND (m.status IN (0, 1, 2) OR m.status = 4 AND m.reports IS TRUE))
            ELSE false END
          RETURNING run",
     )

@@ -92,7 +92,7 @@ impl SqliteStore {
         );
         let spent = sqlx::query_as(
             "SELECT id, spent_at FROM message WHERE id >= ? AND recipient = ? AND spent_at > ?
-               AND status IN (0, 1, 2, 3, 4)",
+               AND status NOT IN (5, 6, 7, 8)",
         );
         let spent = spent.bind(first.into_uuid()).bind(user.0.clone());
         Ok(spent.bind(millis(before(now, DAY))).fetch_all(&self.readers).await?)

@@ -37,7 +37,8 @@ impl Messages for SqliteStore {
     async fn retry(&self, id: MessageId, now: Timestamp) -> Result<Option<MessageStatus>> {
         let from = &[MessageStatus::Failed, MessageStatus::Unknown, MessageStatus::Expired];
         let sql = "UPDATE message SET status = 0, due_at = ?2, code = NULL, held = NULL, \
-                     forgiven = attempt, expires_at = NULL, stopping = 0 \
+                     forgiven = attempt, stopping = 0, \
+                     expires_at = CASE WHEN expires_at > ?2 THEN expires_at END \
                    WHERE id = ?1 AND status IN (3, 5, 8)";
         self.by_hand(id, now, sql, from, (Verdict::Retry, "retried", "asked for by hand")).await
     }
@@ -136,10 +137,19 @@ impl SqliteStore {
     }
 }
 
-fn select(what: &str, query: &MessageQuery) -> QueryBuilder<Sqlite> {
+pub(super) fn select(what: &str, query: &MessageQuery) -> QueryBuilder<Sqlite> {
     let mut sql = QueryBuilder::new(format!("SELECT {what} FROM message WHERE 1"));
-    if let Some(status) = query.status {
-        sql.push(" AND status = ").push_bind(status as i64);
+    // Written out, as the indices of these say it.
+    if query.dead {
+        sql.push(" AND status IN (3, 5)");
+    }
+    match query.status {
+        Some(MessageStatus::Expired) => _ = sql.push(" AND status = 8"),
+        Some(status @ (MessageStatus::Failed | MessageStatus::Unknown)) => {
+            sql.push(" AND status IN (3, 5) AND status = ").push_bind(status as i64);
+        }
+        Some(status) => _ = sql.push(" AND status = ").push_bind(status as i64),
+        None => {}
     }
     if let Some(channel) = &query.channel {
         sql.push(" AND channel = ").push_bind(channel.0.clone());
@@ -149,6 +159,18 @@ fn select(what: &str, query: &MessageQuery) -> QueryBuilder<Sqlite> {
     }
     if let Some(workflow) = &query.workflow {
         sql.push(" AND workflow = ").push_bind(workflow.0.clone());
+    }
+    if let Some(provider) = &query.provider {
+        sql.push(" AND provider = ").push_bind(provider.0.clone());
+    }
+    if let Some(code) = &query.code {
+        sql.push(" AND code = ").push_bind(code.clone());
+    }
+    if let Some(until) = query.until {
+        sql.push(" AND created_at < ").push_bind(millis(until));
+    }
+    if let Some(at) = query.in_time_at {
+        sql.push(" AND (expires_at IS NULL OR expires_at > ").push_bind(millis(at)).push(")");
     }
     if let Some(since) = query.since {
         sql.push(" AND created_at >= ").push_bind(millis(since));

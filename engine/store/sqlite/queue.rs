@@ -39,8 +39,9 @@ const SETTLE: Bulk = Bulk {
              code = CASE WHEN stopping AND v.column3 = 0 THEN 'cancelled' ELSE v.column5 END, receipt = coalesce(v.column6, receipt), \
              provider = coalesce(v.column7, provider), attempt = coalesce(v.column8, attempt), \
              held = CASE WHEN v.column3 = 0 THEN v.column9 ELSE held END, \
+             reports = coalesce(v.column10, reports), sent_to = coalesce(v.column11, sent_to), \
              fence = NULL, lease_until = NULL, tries = 0 FROM (",
-    columns: 9,
+    columns: 11,
     tail: ") AS v WHERE message.id = v.column1 AND fence = v.column2 AND status IN (1, 2) \
            RETURNING message.id, message.departed_at IS NOT NULL, \
              message.gathers IS NOT NULL, message.held IS NOT NULL, message.status",
@@ -201,17 +202,19 @@ impl Queue for SqliteStore {
             sqlx::query_as("SELECT DISTINCT channel, provider FROM message WHERE status = 2")
                 .fetch_all(&self.readers)
                 .await?;
-        let again: Vec<(String, String)> = sending
+        // What departs from now on is not among them: it is left for the next time.
+        let known: Vec<(String, String, bool)> = sending
             .into_iter()
             .filter_map(|(channel, provider)| Some((channel, provider?)))
-            .filter(|(channel, provider)| {
-                retry_unknown(&channel.as_str().into(), &provider.as_str().into())
+            .map(|(channel, provider)| {
+                let again = retry_unknown(&channel.as_str().into(), &provider.as_str().into());
+                (channel, provider, again)
             })
             .collect();
         self.writer
             .other(move |connection| {
-                let again = again.clone();
-                Box::pin(async move { recover::expired(connection, now, everything, &again).await })
+                let known = known.clone();
+                Box::pin(async move { recover::expired(connection, now, everything, &known).await })
             })
             .await
     }
@@ -338,6 +341,8 @@ fn bind_settlement<'q>(query: Bound<'q>, (_, each): &(usize, &'q Settlement)) ->
         .bind(attempt.map(|attempt| shared(&attempt.provider.0)))
         .bind(attempt.map(|attempt| i64::from(attempt.number)))
         .bind(each.held.as_ref().map(|_| 1_i64))
+        .bind(each.expected.as_ref().map(|expected| expected.delivery))
+        .bind(each.expected.as_ref().map(|expected| expected.sent_to.address.as_slice()))
 }
 
 pub(super) async fn planned(

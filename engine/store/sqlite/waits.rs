@@ -181,7 +181,8 @@ pub(super) async fn wake_by_state(
          AND CASE kind
            WHEN 1 THEN EXISTS (SELECT 1 FROM message m WHERE m.run = wait.run AND m.step = of_step
              AND (of_item IS NULL OR m.item = of_item)
-             AND (of_channel IS NULL OR m.channel = of_channel) AND m.status = 4)
+             AND (of_channel IS NULL OR m.channel = of_channel)
+             AND (m.status IN (9, 11) OR m.status = 4 AND coalesce(m.reports, 0) = 0))
            WHEN 2 THEN EXISTS (SELECT 1 FROM inbox i WHERE i.id = wait.run
              AND i.read_at IS NOT NULL AND i.deleted_at IS NULL)
            WHEN 3 THEN NOT EXISTS (SELECT 1 FROM message m WHERE m.run = wait.run
@@ -191,7 +192,11 @@ pub(super) async fn wake_by_state(
              AND i.read_at IS NOT NULL AND i.deleted_at IS NULL)
              OR NOT EXISTS (SELECT 1 FROM message m WHERE m.run = wait.run
              AND m.step = of_step AND (of_item IS NULL OR m.item = of_item)
-             AND (of_channel IS NULL OR m.channel = of_channel) AND m.status IN (0, 1, 2, 4))
+             AND (of_channel IS NULL OR m.channel = of_channel) AND m.status IN (0, 1, 2, 4, 9, 11))
+           WHEN 5 THEN NOT EXISTS (SELECT 1 FROM message m WHERE m.run = wait.run
+             AND m.step = of_step AND (of_item IS NULL OR m.item = of_item)
+             AND (of_channel IS NULL OR m.channel = of_channel)
+             AND (m.status IN (0, 1, 2) OR m.status = 4 AND m.reports = 1))
            ELSE 0 END
          RETURNING run",
     )

@@ -41,11 +41,11 @@ impl<C: Channel> Guest for Component<C> {
     }
 }
 
-fn settings<C: Channel>(config: &str) -> Result<C::Settings, String> {
+pub(crate) fn settings<C: Channel>(config: &str) -> Result<C::Settings, String> {
     serde_json::from_str(config).map_err(|why| why.to_string())
 }
 
 /// Without this, nothing of a panic is seen outside but `unreachable`.
-fn log_panics() {
+pub(crate) fn log_panics() {
     panic::set_hook(Box::new(|panic| log(Level::Error, &panic.to_string())));
 }

@@ -28,6 +28,7 @@
 //! tries again later. An instance serves one send: what is left in memory is gone after it.
 
 pub mod bindings;
+pub mod callbacks;
 mod channel;
 mod failure;
 pub mod http;
@@ -56,9 +57,19 @@ pub fn log(level: Level, message: &str) {
 }
 
 /// Makes `$channel` the component's sender, and embeds its manifest, whose path is relative to
-/// the file that says this.
+/// the file that says this. With `callbacks`, it is who hears its provider's reports too
+/// ([`callbacks::Reports`]).
 #[macro_export]
 macro_rules! channel {
+    ($channel:ty, manifest: $manifest:literal, callbacks) => {
+        $crate::channel!($channel, manifest: $manifest);
+        const _: () = {
+            use $crate::bindings::reporting;
+
+            type Reporting = $crate::callbacks::Reporting<$channel>;
+            reporting::export_callbacks!(Reporting with_types_in $crate::bindings::reporting);
+        };
+    };
     ($channel:ty, manifest: $manifest:literal) => {
         const _: () = {
             #[used]

@@ -291,6 +291,7 @@ pub fn settlement(message: MessageId, fence: Fence, status: MessageStatus) -> Se
         decisions: Vec::new(),
         code: None,
         held: None,
+        expected: None,
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::scene::{Scene, settlement};
 
-fn waiting(scene: &Scene, run: &Run, awaited: Awaited) -> Wait {
+pub fn waiting(scene: &Scene, run: &Run, awaited: Awaited) -> Wait {
     Wait { run: run.id, step: "1".into(), item: 0, began_at: scene.now(), awaited }
 }
 
@@ -20,7 +20,7 @@ fn event(on: &str, key: Option<&str>) -> Awaited {
     }
 }
 
-fn message(state: Reached) -> Awaited {
+pub fn message(state: Reached) -> Awaited {
     Awaited::Message { step: "0".into(), item: Some(0), channel: None, state }
 }
 
@@ -46,7 +46,7 @@ async fn due_events(scene: &Scene) -> Vec<DueEvent> {
     scene.store.claim_events(scene.claim(10)).await.unwrap()
 }
 
-async fn due_runs(scene: &Scene) -> Vec<DueRun> {
+pub async fn due_runs(scene: &Scene) -> Vec<DueRun> {
     scene.store.claim_runs(scene.claim(10)).await.unwrap()
 }
 
@@ -192,9 +192,9 @@ async fn sends(scene: &Scene, status: MessageStatus, state: Reached) -> RunId {
 pub async fn a_state_that_holds_already_wakes_at_once(scene: Scene) {
     use MessageStatus::{Pending, Sent, Suppressed};
     let rows = [
-        (Pending, Reached::Sent, false),
-        (Sent, Reached::Sent, true),
-        (Suppressed, Reached::Sent, false),
+        (Pending, Reached::Delivered, false),
+        (Sent, Reached::Delivered, true),
+        (Suppressed, Reached::Delivered, false),
         (Pending, Reached::Ended, false),
         (Sent, Reached::Ended, true),
         (Suppressed, Reached::Ended, true),
@@ -211,8 +211,8 @@ pub async fn a_state_that_holds_already_wakes_at_once(scene: Scene) {
 
 pub async fn a_settled_message_wakes_who_waits_for_it(scene: Scene) {
     for (status, state, wakes) in [
-        (MessageStatus::Sent, Reached::Sent, true),
-        (MessageStatus::Failed, Reached::Sent, false),
+        (MessageStatus::Sent, Reached::Delivered, true),
+        (MessageStatus::Failed, Reached::Delivered, false),
         (MessageStatus::Failed, Reached::Ended, true),
         (MessageStatus::Pending, Reached::Ended, false),
     ] {
