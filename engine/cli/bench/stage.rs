@@ -26,7 +26,8 @@ const ENTRY: &str = include_str!("stage/in_app.hbs");
 /// Signs development tokens of this run alone.
 const SECRET: &str = "a secret of the benchmark's own";
 
-/// An installation of the benchmark's own: a node on durable SQLite in a temporary folder.
+/// An installation of the benchmark's own: a node with a temporary folder, on durable SQLite there
+/// or on the database that was given.
 pub(super) struct Stage {
     node: Node,
     folder: PathBuf,
@@ -49,6 +50,10 @@ impl Stage {
         let compiler = crate::cli::compiler();
         let setup = Setup { config, environment, cache, compiler, listener, dev: false };
         let node = Node::start(setup).await.map_err(|error| Failure::Service(in_full(&error)))?;
+        let known = node.store().members(None, None, 1).await.map_err(Failure::service)?;
+        if !known.is_empty() {
+            return Err(Failure::Input("the database of --store is in use: it has users".into()));
+        }
         let clock = Clock::system();
         let (key, kept) = auth::issue(&clock, "bench", vec!["*".into()]);
         node.store().put_key(&kept).await.map_err(Failure::service)?;
@@ -144,7 +149,8 @@ fn write(folder: &std::path::Path) -> std::io::Result<()> {
 
 fn config(bench: &Bench, sink: &Sink, folder: &std::path::Path) -> Config {
     let mut config = Config::default();
-    config.store.url = format!("sqlite:{}", folder.join("nuncio.db").display());
+    let file = || format!("sqlite:{}", folder.join("nuncio.db").display());
+    config.store.url = bench.store.clone().unwrap_or_else(file);
     config.engine.root = folder.to_owned();
     config.engine.workers = bench.concurrency * 4;
     config.auth.secret = Some(Secret::Text(SECRET.into()));
