@@ -45,9 +45,6 @@ pub(super) struct Bench {
     /// Worker threads of the runtime. Default: one a core
     #[arg(long)]
     threads: Option<usize>,
-    /// An empty PostgreSQL database, which keeps what is written. Default: SQLite in the folder
-    #[arg(long, value_name = "URL")]
-    store: Option<String>,
 }
 
 /// A part that is not done by then has failed.

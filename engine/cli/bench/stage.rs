@@ -27,8 +27,7 @@ const ENTRY: &str = include_str!("stage/in_app.hbs");
 /// Signs development tokens of this run alone.
 const SECRET: &str = "a secret of the benchmark's own";
 
-/// An installation of the benchmark's own: a node with a temporary folder, on durable SQLite there
-/// or on the database that was given.
+/// An installation of the benchmark's own: a node on durable SQLite in a temporary folder.
 pub(super) struct Stage {
     node: Node,
     folder: PathBuf,
@@ -59,10 +58,6 @@ impl Stage {
             dev: false,
         };
         let node = Node::start(setup).await.map_err(|error| Failure::Service(in_full(&error)))?;
-        let known = node.store().members(None, None, 1).await.map_err(Failure::service)?;
-        if !known.is_empty() {
-            return Err(Failure::Input("the database of --store is in use: it has users".into()));
-        }
         let clock = Clock::system();
         let (key, kept) = auth::issue(&clock, "bench", vec!["*".into()]);
         node.store().put_key(&kept).await.map_err(Failure::service)?;
