@@ -20,10 +20,13 @@ use crate::harness::postgres::Postgres;
 
 /// Two nodes on one fresh database, and on one clock.
 async fn nodes() -> (Scene, Scene) {
-    let url = Postgres::shared().await.database().await;
+    nodes_of(&Postgres::shared().await.database().await).await
+}
+
+async fn nodes_of(url: &str) -> (Scene, Scene) {
     let clock = clock();
     let node = async || {
-        let store = PostgresStore::open(&url, clock.clone()).await.expect("a database");
+        let store = PostgresStore::open(url, clock.clone()).await.expect("a database");
         Scene::new(store.with_sealer(sealer(&clock)), clock.clone(), ())
     };
     (node().await, node().await)

@@ -6,6 +6,7 @@ use futures_util::future::join_all;
 use nuncio::clock::Clock;
 use nuncio::store::postgres::PostgresStore;
 use nuncio::store::{Installation as _, QueueName, StoreError};
+use sqlx::{Connection, PgConnection};
 
 use super::installation;
 use crate::conformance::store::scene::{Scene, clock};
@@ -17,6 +18,18 @@ async fn nodes_that_start_at_once_make_the_tables_once() {
     let opened = join_all((0..4).map(|_| PostgresStore::open(&url, Clock::system()))).await;
     let epochs: Vec<_> = opened.into_iter().map(|store| store.unwrap().epoch()).collect();
     assert!(epochs.iter().all(|epoch| *epoch == epochs[0]), "one installation");
+}
+
+#[tokio::test]
+async fn a_node_starts_beside_a_newer_version() {
+    let url = Postgres::shared().await.database().await;
+    let newer = installation(&url, clock()).await;
+    let mut database = PgConnection::connect(&url).await.unwrap();
+    let migrated = "INSERT INTO nuncio._sqlx_migrations
+        (version, description, success, checksum, execution_time) VALUES (9999, 'x', true, '', 1)";
+    sqlx::query(migrated).execute(&mut database).await.unwrap();
+    let older = installation(&url, clock()).await;
+    assert_eq!(older.epoch(), newer.epoch());
 }
 
 #[tokio::test]

@@ -1,11 +1,17 @@
 //! A run that begins to wait on one node, and what it waits for on another, at the same moment.
 
-use futures_util::future::join;
-use nuncio::model::{Awaited, Event, MessageStatus, Pattern, Reached, Run, RunId, RunStatus, Wait};
-use nuncio::store::{DueRun, Plan, Progress};
+use std::pin::pin;
 
-use super::nodes;
+use futures_util::future::{Either, join, select};
+use nuncio::model::{
+    Awaited, Event, Match, MessageStatus, Pattern, Reached, Run, RunId, RunStatus, Wait,
+};
+use nuncio::store::{DueRun, Plan, Progress};
+use sqlx::{Connection, PgConnection};
+
+use super::{nodes, nodes_of};
 use crate::conformance::store::scene::{Scene, settlement};
+use crate::harness::postgres::Postgres;
 
 /// Often enough that the two meet in every order.
 const ROUNDS: u32 = 120;
@@ -26,14 +32,26 @@ async fn begun(scene: &Scene) -> DueRun {
 
 /// The run stands still for `awaited` from now on.
 async fn waits(scene: &Scene, due: DueRun, awaited: Awaited) -> RunId {
+    waits_and_ends(scene, due, awaited, None).await
+}
+
+/// The same in one write with the end of another's wait.
+async fn waits_and_ends(
+    scene: &Scene,
+    due: DueRun,
+    awaited: Awaited,
+    other: Option<RunId>,
+) -> RunId {
     let run = Run {
         status: RunStatus::Waiting,
         position: Some("1".into()),
         wake_at: Some(scene.after(3600)),
-        ..due.run
+        ..due.run.clone()
     };
     let wait = Wait { run: run.id, step: "1".into(), item: 0, began_at: scene.now(), awaited };
-    let plan = Plan { waits: vec![wait], ..Plan::default() };
+    let of = |run| Match { run, step: "1".into(), item: 0, event: due.run.event };
+    let matches = other.map(of).into_iter().collect();
+    let plan = Plan { waits: vec![wait], matches, ..Plan::default() };
     let id = run.id;
     let progress = Progress { id, fence: due.fence, plan, run: Some(run) };
     assert!(scene.store.advanced(vec![progress]).await.unwrap()[0].is_some());
@@ -72,6 +90,47 @@ async fn an_event_is_before_a_wait_or_falls_due_for_it() {
         let is_due = jobs.iter().any(|job| job.event.id == event.id);
         assert!(is_due || found.is_empty(), "round {round}: it counts, and nobody looks");
     }
+}
+
+/// A wait is written and not yet committed when the event comes: held up by a row that it needs.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn an_event_that_comes_while_a_wait_is_written_falls_due_for_it() {
+    let database = Postgres::shared().await.database().await;
+    let (here, there) = nodes_of(&database).await;
+    let other = waits(&here, begun(&here).await, paid("bill.sent")).await;
+    let due = begun(&here).await;
+    let mut server = PgConnection::connect(&database).await.expect("the server takes us");
+    let mut holder = PgConnection::connect(&database).await.expect("the server takes us");
+    let mut holding = holder.begin().await.unwrap();
+    let hold = sqlx::query("SELECT FROM nuncio.wait WHERE run = $1 FOR UPDATE").bind(other.0);
+    hold.execute(&mut *holding).await.unwrap();
+
+    let event = Event { name: "bill.paid".into(), ..there.event() };
+    let writing = waits_and_ends(&here, due, paid("bill.paid"), Some(other));
+    let accepting = async {
+        held_up(&mut server, 1).await;
+        let mut accepting = pin!(there.accept(&event, Plan::default()));
+        // It waits for the other's end. Did it not, it would be over before.
+        let waits = pin!(held_up(&mut server, 2));
+        if let Either::Right((_, accepting)) = select(&mut accepting, waits).await {
+            holding.rollback().await.unwrap();
+            accepting.await;
+        } else {
+            holding.rollback().await.unwrap();
+        }
+    };
+    let (run, ()) = join(writing, accepting).await;
+    let found = there.store.waiting_by_key(&event, &"a1b2".into(), "7", 10).await.unwrap();
+    assert_eq!(found.iter().map(|found| found.run).collect::<Vec<_>>(), [run]);
+    let jobs = here.store.claim_events(here.claim(10)).await.unwrap();
+    assert!(jobs.iter().any(|job| job.event.id == event.id), "it counts, and nobody looks");
+}
+
+/// Returns once that many transactions of the database wait for another's lock.
+async fn held_up(server: &mut PgConnection, count: i64) {
+    let sql = "SELECT count(*) FROM pg_stat_activity
+               WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    while sqlx::query_scalar::<_, i64>(sql).fetch_one(&mut *server).await.unwrap() < count {}
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

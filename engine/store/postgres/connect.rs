@@ -9,8 +9,6 @@ use sqlx::{ConnectOptions, Connection, PgConnection};
 use super::{Result, unavailable};
 use crate::clock::Clock;
 
-static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/postgres");
-
 /// How long a call waits for a connection before it answers that there is none.
 pub(super) const CONNECTING: Duration = Duration::from_secs(1);
 /// Prepared statements kept by a connection.
@@ -61,7 +59,10 @@ pub(super) async fn prepare(options: &PgConnectOptions, clock: &Clock) -> Result
     let mut connection = connect(&options).await?;
     sqlx::query("SELECT pg_advisory_lock($1)").bind(MIGRATING).execute(&mut connection).await?;
     sqlx::query("CREATE SCHEMA IF NOT EXISTS nuncio").execute(&mut connection).await?;
-    MIGRATIONS.run(&mut connection).await.map_err(unavailable)?;
+    let mut migrations = sqlx::migrate!("migrations/postgres");
+    // Of a newer version, beside which this one works for a while.
+    migrations.set_ignore_missing(true);
+    migrations.run(&mut connection).await.map_err(unavailable)?;
     let fresh: uuid::Uuid = clock.id();
     sqlx::query("INSERT INTO installation (epoch) VALUES ($1) ON CONFLICT DO NOTHING")
         .bind(fresh.simple().to_string())

@@ -2,6 +2,8 @@
 //!
 //! Nothing here runs for a message without limit, dedupe key or hold.
 
+mod leave;
+
 use std::collections::{HashMap, HashSet};
 
 use async_trait::async_trait;
@@ -17,8 +19,10 @@ use super::rows::{each, key};
 use crate::model::{Message, MessageId, MessageStatus, UserId};
 use crate::store::rounds::Round;
 use crate::store::{
-    Asking, Departed, Departure, Gathered, Ledger, Once, Result, Settlement, Spending, Users,
+    Asking, Departure, Gathered, Ledger, Once, Result, Settlement, Spending, Users,
 };
+
+pub(super) use leave::let_leave;
 
 /// What counts for the longer of the two limits.
 const DAY: SignedDuration = SignedDuration::from_hours(24);
@@ -117,112 +121,6 @@ pub(super) fn locks(locks: &mut Locks, departures: &[&Departure], settlements: &
             locks.alone(Kind::Gather, &[common.as_bytes()]);
         }
     }
-}
-
-/// Takes out of `round` what may not leave, and keeps what the others spend.
-pub(super) async fn let_leave(
-    connection: &mut PgConnection,
-    round: &mut Round<'_, Departure>,
-    answers: &mut [Departed],
-) -> sqlx::Result<()> {
-    let mut refused = Vec::new();
-    for (place, departure) in round.iter() {
-        let limited = departure.spend.as_ref().is_some_and(|spend| spend.limits.bind());
-        if !limited && departure.once.is_none() {
-            continue;
-        }
-        match ask(connection, departure).await? {
-            Departed::Left => keep(connection, departure).await?,
-            no => {
-                answers[*place] = no;
-                refused.push(*place);
-            }
-        }
-    }
-    round.retain(|(place, _)| !refused.contains(place));
-    Ok(())
-}
-
-async fn ask(connection: &mut PgConnection, departure: &Departure) -> sqlx::Result<Departed> {
-    let leased: Option<i64> = sqlx::query_scalar(
-        "SELECT attempt FROM message WHERE id = $1 AND fence = $2 AND status = 1",
-    )
-    .bind(departure.message.0)
-    .bind(departure.fence.0)
-    .fetch_optional(&mut *connection)
-    .await?;
-    let Some(attempts) = leased else { return Ok(Departed::Withdrawn) };
-    if let Some(once) = departure.once.filter(|_| attempts == 0) {
-        let like: Option<i64> =
-            sqlx::query_scalar("SELECT at FROM sent WHERE key = $1 AND at > $2 AND message <> $3")
-                .bind(once.key.to_vec())
-                .bind(millis(once.since))
-                .bind(departure.message.0)
-                .fetch_optional(&mut *connection)
-                .await?;
-        if like.is_some() {
-            return Ok(Departed::Duplicate);
-        }
-    }
-    let Some(spend) = departure.spend.as_ref().filter(|spend| spend.binding) else {
-        return Ok(Departed::Left);
-    };
-    for (most, window) in [(spend.limits.max_per_hour, HOUR), (spend.limits.max_per_day, DAY)] {
-        let Some(most) = most else { continue };
-        let count: i64 =
-            sqlx::query_scalar("SELECT count(*) FROM spending WHERE user_id = $1 AND at > $2")
-                .bind(spend.user.as_str())
-                .bind(millis(before(departure.at, window)))
-                .fetch_one(&mut *connection)
-                .await?;
-        if count >= i64::from(most) {
-            return Ok(Departed::OverBudget);
-        }
-    }
-    Ok(Departed::Left)
-}
-
-async fn keep(connection: &mut PgConnection, departure: &Departure) -> sqlx::Result<()> {
-    let (message, at) = (departure.message.0, millis(departure.at));
-    if let Some(once) = departure.once {
-        sqlx::query(
-            "DELETE FROM sent WHERE key = ANY(ARRAY(
-               SELECT key FROM sent WHERE until <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED))",
-        )
-        .bind(at)
-        .bind(CLEARED)
-        .execute(&mut *connection)
-        .await?;
-        sqlx::query(
-            "INSERT INTO sent (key, at, until, message) VALUES ($1, $2, $3, $4)
-             ON CONFLICT (key) DO UPDATE
-               SET at = excluded.at, until = excluded.until, message = excluded.message",
-        )
-        .bind(once.key.to_vec())
-        .bind(at)
-        .bind(millis(once.until))
-        .bind(message)
-        .execute(&mut *connection)
-        .await?;
-    }
-    let Some(spend) = departure.spend.as_ref().filter(|spend| spend.limits.bind()) else {
-        return Ok(());
-    };
-    sqlx::query("DELETE FROM spending WHERE user_id = $1 AND at <= $2")
-        .bind(spend.user.as_str())
-        .bind(millis(before(departure.at, DAY)))
-        .execute(&mut *connection)
-        .await?;
-    sqlx::query(
-        "INSERT INTO spending (user_id, at, message) SELECT $1, $2::bigint, $3::uuid
-           WHERE NOT EXISTS (SELECT 1 FROM spending WHERE user_id = $1 AND message = $3)",
-    )
-    .bind(spend.user.as_str())
-    .bind(at)
-    .bind(message)
-    .execute(connection)
-    .await?;
-    Ok(())
 }
 
 /// Counts what left before the limit that is now in force.

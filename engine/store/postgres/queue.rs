@@ -56,13 +56,15 @@ const ADVANCED: &str = "UPDATE run SET status = v.status, position = v.position,
 impl Queue for PostgresStore {
     async fn claim_events(&self, claim: Claim) -> Result<Vec<DueEvent>> {
         let rows = self.writer.claim(self.call(QueueName::Events, claim)).await?;
+        let events: Vec<Uuid> = ids(&rows)?.into_iter().collect();
+        let mut stopped = stops::stopped_of(&self.readers, &events).await?;
         let mut due = Vec::with_capacity(rows.len());
         for row in &rows {
             let Some(event) = unless_locked(self.vault.open_event(decode::event(row)?))? else {
                 continue;
             };
             due.push(DueEvent {
-                stopped: stops::stopped_of(&self.readers, event.id.0).await?,
+                stopped: stopped.remove(&event.id.0).unwrap_or_default(),
                 event,
                 cursor: row.try_get(9)?,
                 fence: Fence(row.try_get(10)?),
@@ -312,7 +314,7 @@ pub(super) async fn planned(
     all: &[&Progress<EventId>],
 ) -> sqlx::Result<Vec<Option<Vec<Frame>>>> {
     let mut answers = vec![None; all.len()];
-    for round in rounds(all, |progress| progress.id.0) {
+    for mut round in rounds(all, |progress| progress.id.0) {
         let more = |progress: &'_ Progress<EventId>| progress.plan.more.clone();
         let rows = sqlx::query(PLANNED)
             .bind(each(&round, |(_, progress)| progress.id.0))
@@ -322,18 +324,17 @@ pub(super) async fn planned(
             .fetch_all(&mut *connection)
             .await?;
         let kept = ids(&rows)?;
+        round.retain(|(_, progress)| kept.contains(&progress.id.0));
+        let all: Vec<Uuid> = each(&round, |(_, progress)| progress.id.0);
+        let stopped = stops::stopped_of(&mut *connection, &all).await?;
+        let done = round.iter().filter(|(_, progress)| progress.plan.more.is_none());
+        let done: Vec<Uuid> = done.map(|(_, progress)| progress.id.0).collect();
+        stops::forget_unplanned(connection, &done).await?;
         let mut plans = Vec::with_capacity(round.len());
         for (place, progress) in round {
-            if !kept.contains(&progress.id.0) {
-                continue;
-            }
             let mut plan = Cow::Borrowed(&progress.plan);
-            let stopped = stops::stopped_of(&mut *connection, progress.id.0).await?;
-            if !stopped.is_empty() {
-                plan.to_mut().leave_out(&stopped);
-            }
-            if plan.more.is_none() {
-                stops::forget_unplanned(connection, progress.id).await?;
+            if let Some(stopped) = stopped.get(&progress.id.0) {
+                plan.to_mut().leave_out(stopped);
             }
             plans.push((place, plan));
         }

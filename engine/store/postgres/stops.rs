@@ -1,5 +1,7 @@
 //! Stopping what is planned for a key.
 
+use std::collections::HashMap;
+
 use async_trait::async_trait;
 use sqlx::postgres::PgArguments;
 use sqlx::query::Query;
@@ -98,25 +100,35 @@ pub(super) async fn note_unplanned(connection: &mut PgConnection, plan: &Plan) -
     Ok(())
 }
 
-/// The workflows of `event` that were stopped before they had told everybody.
+/// Of `events`: the workflows that were stopped before they had told everybody.
 pub(super) async fn stopped_of(
     connection: impl sqlx::PgExecutor<'_>,
-    event: Uuid,
-) -> sqlx::Result<Vec<WorkflowName>> {
-    let names: Vec<String> =
-        sqlx::query_scalar("SELECT workflow FROM unplanned WHERE event = $1 AND stopped")
-            .bind(event)
+    events: &[Uuid],
+) -> sqlx::Result<HashMap<Uuid, Vec<WorkflowName>>> {
+    let mut stopped: HashMap<Uuid, Vec<WorkflowName>> = HashMap::new();
+    if events.is_empty() {
+        return Ok(stopped);
+    }
+    let rows: Vec<(Uuid, String)> =
+        sqlx::query_as("SELECT event, workflow FROM unplanned WHERE event = ANY($1) AND stopped")
+            .bind(events)
             .fetch_all(connection)
             .await?;
-    Ok(names.into_iter().map(Into::into).collect())
+    for (event, workflow) in rows {
+        stopped.entry(event).or_default().push(workflow.into());
+    }
+    Ok(stopped)
 }
 
-/// All of `event` is planned.
+/// All of `events` is planned.
 pub(super) async fn forget_unplanned(
     connection: &mut PgConnection,
-    event: EventId,
+    events: &[Uuid],
 ) -> sqlx::Result<()> {
-    sqlx::query("DELETE FROM unplanned WHERE event = $1").bind(event.0).execute(connection).await?;
+    if !events.is_empty() {
+        let forget = sqlx::query("DELETE FROM unplanned WHERE event = ANY($1)");
+        forget.bind(events).execute(connection).await?;
+    }
     Ok(())
 }
 
