@@ -105,20 +105,29 @@ type Api = axum::extract::State<Arc<State>>;
 /// All routes but the relay's. Serve it with `into_make_service_with_connect_info::<SocketAddr>()`:
 /// /metrics asks who calls.
 pub fn router(parts: Parts) -> Router {
+    let origins = edge::cors(&parts.server);
+    // Before CORS, which answers a browser's OPTIONS in the place of this fallback.
+    let inbox =
+        inbox::routes().method_not_allowed_fallback(edge::method_not_allowed).layer(origins);
+    routed(service().merge(operations()).merge(inbox), parts)
+}
+
+/// What the operator of a node that takes no requests asks of it still. Serve it as [`router`].
+pub fn operator(parts: Parts) -> Router {
+    routed(operations(), parts)
+}
+
+fn routed(routes: Router<Arc<State>>, parts: Parts) -> Router {
     let pace = Pace::new(&parts.server, parts.clock.clone());
     let intake = Arc::new(Semaphore::new(IN_FLIGHT_KIB));
-    let origins = edge::cors(&parts.server);
-    let state = Arc::new(State {
+    let state = State {
         parts,
         pace,
         turns: Turns::new(),
         intake,
         callbacks_at_once: Semaphore::new(callbacks::AT_ONCE),
-    });
-    // Before CORS, which answers a browser's OPTIONS in the place of this fallback.
-    let inbox =
-        inbox::routes().method_not_allowed_fallback(edge::method_not_allowed).layer(origins);
-    edge::wrap(service().merge(operator()).merge(inbox)).with_state(state)
+    };
+    edge::wrap(routes).with_state(Arc::new(state))
 }
 
 fn service() -> Router<Arc<State>> {
@@ -155,7 +164,7 @@ fn service() -> Router<Arc<State>> {
         .route("/v1/channels", get(catalog::channels))
 }
 
-fn operator() -> Router<Arc<State>> {
+fn operations() -> Router<Arc<State>> {
     Router::new()
         .route("/dev/outbox", get(outbox::show).delete(outbox::clear))
         .route("/healthz", get(operate::live))

@@ -108,7 +108,9 @@ pub struct Engine {
     pub strict_events: bool,
     /// Messages being worked on at once. Default 256.
     pub workers: usize,
-    /// The end of a claim that its worker does not renew. Default 60 s, at least 5 s.
+    /// The work of a node that died, or stood still, is taken over within this time. Default 60 s,
+    /// at least 5 s: a node that stands still for longer than two thirds of it does work that
+    /// another does too, and which of them counts is the store's to say.
     pub lease: Span,
     /// One attempt's longest time. Default 30 s.
     pub attempt_timeout: Span,

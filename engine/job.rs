@@ -29,14 +29,15 @@ use backend::Backend;
 use claimer::Claimer;
 use due::Due;
 use handler::Handler;
-use lease::Leases;
+use lease::{Leases, Terms};
 
 /// How the jobs of one node run.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
     /// Messages worked on at once; events and runs get an eighth of it each.
     pub workers: usize,
-    pub lease: Duration,
+    /// A node that dies has its work taken over within this time.
+    pub takeover: Duration,
     /// What is still running after this is left to its leases.
     pub grace: Duration,
 }
@@ -55,27 +56,22 @@ impl Jobs {
     pub fn start(name: &str, pipeline: &Arc<Pipeline>, settings: Settings) -> Self {
         let stop = CancellationToken::new();
         let leases = Arc::new(Leases::default());
+        let terms = Terms::within(settings.takeover);
         let store = pipeline.store().clone();
         let clock = pipeline.clock().clone();
         let mut jobs = Self {
             stop: stop.clone(),
             workers: Vec::new(),
             tasks: vec![
-                tokio::spawn(lease::renew(
-                    leases.clone(),
-                    store,
-                    clock,
-                    settings.lease,
-                    stop.clone(),
-                )),
-                tokio::spawn(sweeper::sweep(pipeline.clone(), settings.lease, stop)),
+                tokio::spawn(lease::renew(leases.clone(), store, clock, terms)),
+                tokio::spawn(sweeper::sweep(pipeline.clone(), terms, stop)),
             ],
             grace: settings.grace,
         };
         let few = (settings.workers / 8).max(1);
-        jobs.work::<DueEvent>(name, pipeline, &leases, settings.lease, few);
-        jobs.work::<DueRun>(name, pipeline, &leases, settings.lease, few);
-        jobs.work::<DueMessage>(name, pipeline, &leases, settings.lease, settings.workers);
+        jobs.work::<DueEvent>(name, pipeline, &leases, terms, few);
+        jobs.work::<DueRun>(name, pipeline, &leases, terms, few);
+        jobs.work::<DueMessage>(name, pipeline, &leases, terms, settings.workers);
         jobs
     }
 
@@ -96,7 +92,7 @@ impl Jobs {
         name: &str,
         pipeline: &Arc<Pipeline>,
         leases: &Arc<Leases>,
-        lease: Duration,
+        terms: Terms,
         workers: usize,
     ) {
         let claimer = Claimer {
@@ -104,7 +100,7 @@ impl Jobs {
             clock: pipeline.clock().clone(),
             wake: pipeline.wake().clone(),
             leases: leases.clone(),
-            lease,
+            lease: terms.lease,
             workers,
             stop: self.stop.clone(),
         };

@@ -8,10 +8,12 @@ mod channels;
 mod faked;
 mod neighbours;
 mod reload;
+mod roles;
 mod seal;
 mod several;
 mod sources;
 mod view;
+mod work;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -34,21 +36,21 @@ use crate::config::{AllowPrivate, Config, Environment, SecretError};
 use crate::diagnostic::Diagnostic;
 use crate::dispatch::Dispatch;
 use crate::egress::{self, Egress};
-use crate::job::{Jobs, Settings};
 use crate::pipeline::{Pipeline, Reporters, Rules};
 use crate::relay::{self, Relay};
 use crate::seal::SealError;
 use crate::shared::BadUrl;
-use crate::source::{self, Sources};
+use crate::source;
 use crate::store::{Installation, Recovered, Store, StoreError};
 use crate::telemetry::Metrics;
-use neighbours::Neighbours;
 use several::Followed;
 use view::{Captured, View};
+use work::Work;
 
 pub use channels::known as known_channels;
 pub use faked::{Faked, NoManifest, faked};
 pub use reload::Reloaded;
+pub use roles::{Role, Roles};
 pub use sources::outbox_of as outbox;
 
 /// Work still going on at a stop is waited for this long.
@@ -66,6 +68,7 @@ pub struct Setup {
     /// Where plugins are compiled: in this process, it keeps what the compiler leaves.
     pub compiler: wasm::Compiler,
     pub listener: TcpListener,
+    pub roles: Roles,
     /// A laptop's node: what no configured provider takes goes to the outbox, and files with
     /// errors do not keep it from starting.
     pub dev: bool,
@@ -122,7 +125,7 @@ pub enum StartError {
 impl Node {
     /// Starts everything; when it returns, the node answers requests and works its queue.
     pub async fn start(setup: Setup) -> Result<Self, StartError> {
-        let Setup { config, environment, cache, compiler, listener, dev } = setup;
+        let Setup { config, environment, cache, compiler, listener, roles, dev } = setup;
         let clock = Clock::system();
         let address = listener.local_addr().map_err(StartError::Listen)?;
         let store = seal::store(&config, &environment, &clock).await?;
@@ -153,7 +156,7 @@ impl Node {
         // What is leased may be another node's, which is alive: then only what is past its time.
         let recovered = pipeline.recover(!store.is_shared()).await?;
         let metrics = Metrics::install()?;
-        let work = Work::begin(&config, &environment, &store, &pipeline)?;
+        let work = Work::begin(&config, &environment, roles, &store, &pipeline)?;
 
         let relay = Relay {
             hub: hub.clone(),
@@ -181,7 +184,10 @@ impl Node {
             catalog: view.clone(),
             callbacks: pipeline.clone(),
         };
-        let router = api::router(parts).merge(relay::router(Arc::new(relay)));
+        let mut router = if roles.api { api::router(parts) } else { api::operator(parts) };
+        if roles.relay {
+            router = router.merge(relay::router(Arc::new(relay)));
+        }
         let stop = CancellationToken::new();
         let serving = serve(listener, router, metrics, clock, stop.clone());
         view.ready();
@@ -221,42 +227,18 @@ impl Node {
         reload::reload(&self.pipeline, &self.view, self.store.has_key(), "node").await
     }
 
-    /// Stops in order: no more requests, no more claims, what goes on is waited for, clients are
-    /// sent away, the file is closed.
+    /// Stops in order: no more requests are taken and no more work is claimed, what goes on is
+    /// waited for and what was not begun is given back, clients are sent away, the store is closed.
     pub async fn stop(self) {
         self.view.stopping();
         self.stop.cancel();
-        self.work.sources.stop().await;
+        self.work.stop().await;
         self.hub.close(SPREAD).await;
-        self.work.jobs.stop().await;
         let serving = self.serving;
         if tokio::time::timeout(GRACE, serving).await.is_err() {
             tracing::warn!("requests were still going on at the end of the grace");
         }
         self.store.close().await;
-    }
-}
-
-/// What brings work, and what does it.
-struct Work {
-    jobs: Jobs,
-    sources: Sources,
-    _neighbours: Neighbours,
-}
-
-impl Work {
-    fn begin(
-        config: &Config,
-        environment: &Environment,
-        store: &Arc<dyn Installation>,
-        pipeline: &Arc<Pipeline>,
-    ) -> Result<Self, StartError> {
-        let node: uuid::Uuid = pipeline.clock().id();
-        let name = format!("node-{}", node.simple());
-        let sources = sources::configured(config, environment, &name)?;
-        let jobs = Jobs::start(&name, pipeline, settings(config));
-        let neighbours = Neighbours::meet(store, pipeline.wake(), pipeline.clock());
-        Ok(Self { jobs, sources: sources.start(pipeline, config), _neighbours: neighbours })
     }
 }
 
@@ -344,10 +326,6 @@ fn policy(config: &Config) -> Result<egress::Policy, StartError> {
             .map_err(|error| StartError::Egress(error.to_string()))?,
     };
     Ok(egress::Policy { allow_private, proxy: config.egress.proxy.clone(), ca })
-}
-
-fn settings(config: &Config) -> Settings {
-    Settings { workers: config.engine.workers, lease: config.engine.lease.0, grace: GRACE }
 }
 
 fn verifier(

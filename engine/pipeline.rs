@@ -248,6 +248,8 @@ impl Pipeline {
         };
         let recovered = self.store.recover(self.clock.now(), everything, &again).await?;
         if recovered.released + recovered.unknown > 0 {
+            self.wake.tell(QueueName::Events);
+            self.wake.tell(QueueName::Runs);
             self.wake.tell(QueueName::Messages);
         }
         Ok(recovered)

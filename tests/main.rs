@@ -17,6 +17,7 @@ mod inbox;
 mod init;
 mod language;
 mod main_job;
+mod nodes;
 mod packs;
 mod plugins;
 mod postgres;

@@ -18,9 +18,12 @@ use report::Report;
 /// Loads an installation of its own with synthetic events and prints what it held.
 #[derive(Clone, Debug, Args)]
 #[command(
-    after_help = "Example:\n  nuncio bench --events 50000\n\nThe installation lives in a temporary folder and is removed."
+    after_help = "Example:\n  nuncio bench --events 50000\n\nThe installation lives in a temporary folder and is removed. What is written to another store stays there."
 )]
 pub(super) struct Bench {
+    /// An empty database to load instead of a SQLite file: `postgres:…`
+    #[arg(long, value_name = "URL")]
+    store: Option<String>,
     /// Events of each part
     #[arg(long, default_value_t = 50_000)]
     events: usize,
@@ -33,6 +36,9 @@ pub(super) struct Bench {
     /// Connections that send events
     #[arg(long, default_value_t = 64)]
     connections: usize,
+    /// Events accepted a second beside a delivery that is not left alone
+    #[arg(long, default_value_t = 5_000)]
+    beside: usize,
     /// Sends at once, to the HTTP provider and in the bare loop
     #[arg(long, default_value_t = 128)]
     concurrency: usize,
@@ -67,10 +73,21 @@ async fn measure(bench: &Bench) -> Result<Report, Failure> {
     let stage = stage::Stage::set(bench, &sink).await?;
     let idle_rss_kib = report::rss_kib("VmRSS:");
     let http = load::http(bench, &stage, &sink).await?;
+    let (busy, beside) = load::busy(bench, &stage, &sink).await?;
     let in_app = load::in_app(bench, &stage).await?;
     let singles = load::singles(bench, &stage).await?;
     let peak_rss_kib = report::rss_kib("VmHWM:");
     stage.strike().await;
     let bare_after = load::bare(bench, &sink).await?;
-    Ok(Report { bare_before, bare_after, http, in_app, singles, idle_rss_kib, peak_rss_kib })
+    Ok(Report {
+        bare_before,
+        bare_after,
+        http,
+        busy,
+        beside,
+        in_app,
+        singles,
+        idle_rss_kib,
+        peak_rss_kib,
+    })
 }

@@ -13,7 +13,7 @@ use super::{Done, Failure, block_on};
 use crate::auth;
 use crate::clock::Clock;
 use crate::config::{Config, Environment, LogFormat, Origin, Secret};
-use crate::node::{Node, Setup};
+use crate::node::{Node, Roles, Setup};
 use crate::telemetry;
 
 pub(super) use files::{Watch, read_env};
@@ -75,7 +75,15 @@ impl Dev {
         // Before /readyz can say 200: scripts wait for that and then read the file.
         dev.write(&env_file, address)?;
         let compiler = super::compiler();
-        let setup = Setup { config, environment, cache, compiler, listener, dev: true };
+        let setup = Setup {
+            config,
+            environment,
+            cache,
+            compiler,
+            listener,
+            roles: Roles::default(),
+            dev: true,
+        };
         let signals = Signals::listen()?;
         let node = Node::start(setup).await.map_err(not_started)?;
         let held = auth::held(&clock, "dev", vec!["*".into()], &dev.api_key);

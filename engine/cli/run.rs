@@ -8,7 +8,7 @@ use super::dev::{Watch, read_again};
 use super::migrate::in_full;
 use super::{Done, Failure, block_on};
 use crate::config::{Environment, LogFormat};
-use crate::node::{Node, Setup, StartError};
+use crate::node::{Node, Role, Roles, Setup, StartError};
 use crate::telemetry;
 
 /// A node in production.
@@ -19,6 +19,9 @@ use crate::telemetry;
 pub(super) struct Run {
     #[command(flatten)]
     config: super::config::Source,
+    /// What this node does, of several on one PostgreSQL. Default: all of it
+    #[arg(long, value_delimiter = ',', value_name = "ROLE,…")]
+    roles: Vec<Role>,
     /// Where compiled plugins are kept
     #[arg(long, default_value = ".nuncio/plugins")]
     cache: PathBuf,
@@ -38,7 +41,11 @@ impl Run {
             })?;
             let environment = Environment::process();
             let (cache, compiler) = (self.cache, super::compiler());
-            let setup = Setup { config, environment, cache, compiler, listener, dev: false };
+            let roles = Roles::of(&self.roles);
+            if !roles.are_all() && config.store.url.starts_with("sqlite:") {
+                eprintln!("SQLite is one node's: what this one leaves undone, none does");
+            }
+            let setup = Setup { config, environment, cache, compiler, listener, roles, dev: false };
             let signals = Signals::listen()?;
             let node = Node::start(setup).await.map_err(not_started)?;
             let recovered = node.recovered();

@@ -1,16 +1,15 @@
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use super::lease::Terms;
 use crate::pipeline::Pipeline;
 
-/// Ends leases past their time, twice in each lease's length: what another node, or a panicked
-/// job of this one, left behind.
-pub(super) async fn sweep(pipeline: Arc<Pipeline>, lease: Duration, stop: CancellationToken) {
+/// Ends leases past their time: what another node, or a panicked job of this one, left behind.
+pub(super) async fn sweep(pipeline: Arc<Pipeline>, terms: Terms, stop: CancellationToken) {
     loop {
         tokio::select! {
-            () = pipeline.clock().sleep(lease / 2) => {}
+            () = pipeline.clock().sleep(terms.sweep) => {}
             () = stop.cancelled() => return,
         }
         match pipeline.recover(false).await {

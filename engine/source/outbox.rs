@@ -68,10 +68,17 @@ async fn follow(
 ) -> Result<(), SourceError> {
     let mut drain = Drain::open(settings).await?;
     found.say("outbox");
+    let mut looked = false;
     loop {
         while drain.once(intake).await? > 0 {
             if stop.is_cancelled() {
                 return Ok(());
+            }
+        }
+        if !looked {
+            looked = true;
+            if drain.find_lost().await? > 0 {
+                continue;
             }
         }
         tokio::select! {

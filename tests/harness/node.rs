@@ -110,6 +110,13 @@ impl Installation {
         node
     }
 
+    /// A node with those roles alone.
+    pub async fn run_as(&self, api_key: &str, roles: &str) -> Node {
+        let mut node = self.start(&["run", "--roles", roles], "ready on ").await;
+        node.api_key = api_key.to_owned();
+        node
+    }
+
     async fn start(&self, arguments: &[&str], ready: &str) -> Node {
         let mut child = nuncio(self.folder.path(), arguments)
             .stdout(Stdio::null())
@@ -248,6 +255,15 @@ impl Node {
     /// SIGKILL.
     pub async fn kill(mut self) {
         self.child.kill().await.expect("it is killed");
+    }
+
+    /// Stands still, until [`Node::go_on`].
+    pub async fn stand_still(&self) {
+        self.signal("STOP").await;
+    }
+
+    pub async fn go_on(&self) {
+        self.signal("CONT").await;
     }
 
     async fn signal(&self, name: &str) {

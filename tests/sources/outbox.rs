@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use nuncio::source::Intake;
 use nuncio::source::outbox::Drain;
 use sqlx::postgres::PgListener;
 use sqlx::{Connection, Row};
@@ -189,4 +190,35 @@ async fn the_key_of_an_emit_without_one_is_the_id_that_it_returned() {
     assert_eq!(event.idempotency_key, Some(id.to_string()));
     assert_eq!((event.actor, event.tenant.as_str()), (Some("42".into()), "north"));
     assert_eq!(event.at.map(|at| at.to_string()).as_deref(), Some("2031-05-01T08:00:00Z"));
+}
+
+#[tokio::test]
+async fn rows_that_a_restore_left_without_their_transaction_are_found() {
+    let (url, mut service) = database().await;
+    emit(&mut service, 0..3).await;
+    run(&mut service, "DELETE FROM nuncio.outbox_turn").await;
+    emit(&mut service, 3..4).await;
+    let ground = Ground::new().await;
+    let sources = ground.drain_outbox(&url);
+    assert_eq!(ground.accepted(4).await, [3, 0, 1, 2]);
+    drained(&mut service).await;
+    sources.stop().await;
+}
+
+#[tokio::test]
+async fn a_batch_holds_no_more_than_some_megabytes() {
+    let (url, mut service) = database().await;
+    run(
+        &mut service,
+        "SELECT nuncio.emit('book.due', jsonb_build_object('n', n, 'x', repeat('x', 190000)))
+        FROM generate_series(0, 99) AS n",
+    )
+    .await;
+    let ground = Ground::new().await;
+    let wide = Intake { max_event: 200_000, ..ground.intake.clone() };
+    let mut drain = Drain::open(&outbox(&url)).await.expect("it opens");
+    while drain.once(&wide).await.expect("it drains") > 0 {}
+    assert_eq!(ground.accepted(100).await, (0..100).collect::<Vec<_>>());
+    let largest = ground.seen.borrow().iter().map(Vec::len).max();
+    assert!(largest.is_some_and(|largest| (40..50).contains(&largest)), "{largest:?}");
 }

@@ -1,3 +1,4 @@
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,9 @@ use crate::cli::Failure;
 
 /// Arrays on their way at once: enough that planning and writing overlap.
 const ARRAYS: usize = 8;
+/// Events beside a load come in handfuls, so often.
+const TICKS_PER_SECOND: usize = 100;
+const TICK: Duration = Duration::from_millis(1000 / TICKS_PER_SECOND as u64);
 
 /// Renders and posts, with as many requests under way as the provider may have.
 pub(super) async fn bare(bench: &Bench, sink: &Sink) -> Result<Rate, Failure> {
@@ -48,9 +52,35 @@ pub(super) async fn bare(bench: &Bench, sink: &Sink) -> Result<Rate, Failure> {
 
 /// Events of one recipient and one HTTP provider, accepted in arrays while they are delivered.
 pub(super) async fn http(bench: &Bench, stage: &Stage, sink: &Sink) -> Result<Delivery, Failure> {
+    delivery(bench, stage, sink, "bench-http").await
+}
+
+/// The same, with further events accepted beside it, one by one, at a steady rate: which came to
+/// so many a second.
+pub(super) async fn busy(
+    bench: &Bench,
+    stage: &Stage,
+    sink: &Sink,
+) -> Result<(Delivery, f64), Failure> {
+    let began = Instant::now();
+    let accepted = Cell::new(0_u32);
+    let delivery = tokio::select! {
+        delivery = delivery(bench, stage, sink, "bench-http-busy") => delivery?,
+        failed = beside(bench, stage, &accepted) => return Err(failed),
+    };
+    Ok((delivery, f64::from(accepted.get()) / began.elapsed().as_secs_f64()))
+}
+
+async fn delivery(
+    bench: &Bench,
+    stage: &Stage,
+    sink: &Sink,
+    workflow: &str,
+) -> Result<Delivery, Failure> {
     sink.expect(bench.events);
     let watch = Stopwatch::start();
-    let (accepted, sent_at) = arrays(bench, stage, "bench.http", || sink.now()).await?;
+    let event = workflow.replacen('-', ".", 1);
+    let (accepted, sent_at) = arrays(bench, stage, &event, || sink.now()).await?;
     tokio::time::timeout(LONGEST, sink.all()).await.map_err(Failure::service)?;
     let delivered = watch.per_event(bench.events);
     let mut latencies: Vec<Duration> = (0..bench.events)
@@ -62,7 +92,7 @@ pub(super) async fn http(bench: &Bench, stage: &Stage, sink: &Sink) -> Result<De
         delivered,
         p50_ms: quantile(&mut latencies, 0.5),
         p99_ms: quantile(&mut latencies, 0.99),
-        sent_rows: stage.settled("bench-http", bench.events).await?,
+        sent_rows: stage.settled(workflow, bench.events).await?,
     })
 }
 
@@ -72,9 +102,10 @@ pub(super) async fn in_app(bench: &Bench, stage: &Stage) -> Result<Delivery, Fai
     let reader = stage.reader(mine).await?;
     let began = Instant::now();
     let watch = Stopwatch::start();
+    // An inbox has its entry when the event is accepted: the rows counted afterwards prove it.
     let (accepted, sent_at) = arrays(bench, stage, "bench.in_app", || began.elapsed()).await?;
-    let sent_rows = stage.settled("bench-in-app", bench.events).await?;
     let delivered = watch.per_event(bench.events);
+    let sent_rows = stage.counted("bench-in-app").await?;
     let arrivals = reader.frames(LONGEST).await?;
     let mut latencies: Vec<Duration> = arrivals
         .iter()
@@ -114,6 +145,33 @@ pub(super) async fn singles(bench: &Bench, stage: &Stage) -> Result<Rate, Failur
         worker.await.map_err(Failure::service)??;
     }
     Ok(watch.per_event(bench.events))
+}
+
+/// Posts `bench.beside` events a second, until it is dropped; ends with a failure alone.
+async fn beside(bench: &Bench, stage: &Stage, accepted: &Cell<u32>) -> Failure {
+    let http = match client(bench.connections) {
+        Ok(http) => http,
+        Err(failure) => return failure,
+    };
+    let (url, key) = (stage.url("/v1/events"), stage.key.clone());
+    let mut tick = tokio::time::interval(TICK);
+    let mut under_way = FuturesUnordered::new();
+    let each = bench.beside.div_ceil(TICKS_PER_SECOND);
+    let mut number = 0;
+    loop {
+        tokio::select! {
+            _ = tick.tick() => for _ in 0..each {
+                number += 1;
+                let event = json!({"name": "bench.single", "data": data(number, bench.users)});
+                let (http, url, key) = (http.clone(), url.clone(), key.clone());
+                under_way.push(async move { post(&http, &url, &key, &event).await });
+            },
+            Some(posted) = under_way.next() => match posted {
+                Ok(()) => accepted.set(accepted.get() + 1),
+                Err(failure) => return failure,
+            },
+        }
+    }
 }
 
 /// Posts all events in arrays, some requests at once. Answers the rate of their accepting, and

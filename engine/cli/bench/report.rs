@@ -10,6 +10,10 @@ pub(super) struct Report {
     pub bare_before: Rate,
     pub bare_after: Rate,
     pub http: Delivery,
+    /// With other events accepted beside it.
+    pub busy: Delivery,
+    /// As many of them a second.
+    pub beside: f64,
     pub in_app: Delivery,
     /// Accepts, one event a request.
     pub singles: Rate,
@@ -68,7 +72,9 @@ impl fmt::Display for Report {
         writeln!(f)?;
         self.row(f, "bare loop, after", self.bare_after)?;
         writeln!(f)?;
-        for (name, part) in [("HTTP", &self.http), ("in-app", &self.in_app)] {
+        for (name, part) in
+            [("HTTP", &self.http), ("HTTP, busy", &self.busy), ("in-app", &self.in_app)]
+        {
             let (title, to_bare) =
                 (format!("{name}: accepted, in arrays"), part.accepted / self.bare());
             writeln!(f, "{title:<34}{:>12.0}{to_bare:>12.2}", part.accepted)?;
@@ -77,6 +83,7 @@ impl fmt::Display for Report {
             let title = format!("{name}: rows sent");
             writeln!(f, "{title:<34}{:>12} of {}", part.sent_rows, part.events)?;
         }
+        writeln!(f, "{:<34}{:>12.0}", "HTTP, busy: accepted beside it", self.beside)?;
         self.row(f, "accepted, one by one", self.singles)?;
         writeln!(f)?;
         let mib = |kib: u64| kib as f64 / 1024.0;

@@ -8,7 +8,7 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::post;
-use tokio::sync::Notify;
+use tokio::sync::watch;
 
 /// An HTTP server that counts, and notes when each number first came.
 pub(super) struct Sink {
@@ -20,7 +20,8 @@ struct Seen {
     began: Instant,
     count: AtomicUsize,
     wanted: AtomicUsize,
-    done: Notify,
+    /// All that is wanted has come.
+    done: watch::Sender<bool>,
     /// Microseconds since `began` at which each number came; 0: not yet.
     arrivals: Vec<AtomicUsize>,
 }
@@ -31,7 +32,7 @@ impl Sink {
             began: Instant::now(),
             count: AtomicUsize::new(0),
             wanted: AtomicUsize::new(usize::MAX),
-            done: Notify::new(),
+            done: watch::Sender::new(false),
             arrivals: (0..numbers).map(|_| AtomicUsize::new(0)).collect(),
         });
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await?;
@@ -47,6 +48,7 @@ impl Sink {
 
     /// Forgets what came, and waits for `wanted` from now on.
     pub fn expect(&self, wanted: usize) {
+        self.seen.done.send_replace(false);
         self.seen.count.store(0, Ordering::SeqCst);
         self.seen.wanted.store(wanted, Ordering::SeqCst);
         for arrival in &self.seen.arrivals {
@@ -56,7 +58,8 @@ impl Sink {
 
     /// Returns when all that is wanted has come.
     pub async fn all(&self) {
-        self.seen.done.notified().await;
+        // The sender is this sink's own: it is not gone.
+        let _ = self.seen.done.subscribe().wait_for(|done| *done).await;
     }
 
     /// When number `n` came, on the clock of [`Sink::now`].
@@ -77,7 +80,7 @@ async fn take(State(seen): State<Arc<Seen>>, body: Bytes) -> StatusCode {
         arrival.store(seen.began.elapsed().as_micros() as usize, Ordering::Relaxed);
     }
     if seen.count.fetch_add(1, Ordering::SeqCst) + 1 == seen.wanted.load(Ordering::SeqCst) {
-        seen.done.notify_one();
+        seen.done.send_replace(true);
     }
     StatusCode::OK
 }

@@ -12,13 +12,17 @@ const CLAIM: &str = "
     SELECT turn FROM nuncio.outbox_turn ORDER BY turn LIMIT $1 FOR UPDATE SKIP LOCKED";
 
 /// Their first rows: a statement of its own, since what the one before saw may have been taken
-/// away by the drain that held the lock until then. `size` is of a spelling with spaces, less than
-/// twice as long as the compact one that `server.max_event` bounds: what is longer than that is
-/// not read.
+/// away by the drain that held the lock until then. Turn by turn, so that no plan reads all of a
+/// large one. `size` is of a spelling with spaces, less than twice as long as the compact one that
+/// `server.max_event` bounds: what is longer than that is not read.
 const READ: &str = "
     WITH first AS (
-        SELECT turn, seq, least(size, 2 * $3) AS weight FROM nuncio.outbox
-        WHERE turn = ANY($1) ORDER BY turn, seq LIMIT $2
+        SELECT f.turn, f.seq, least(f.size, 2 * $3) AS weight FROM unnest($1) AS claimed (turn)
+        CROSS JOIN LATERAL (
+            SELECT turn, seq, size FROM nuncio.outbox WHERE outbox.turn = claimed.turn
+            ORDER BY seq LIMIT $2
+        ) AS f
+        LIMIT $2
     ), light AS MATERIALIZED (
         SELECT turn, seq, sum(weight) OVER (ORDER BY turn, seq) - weight AS before FROM first
     )
@@ -48,6 +52,13 @@ const TAKE_AWAY: &str = "
 const END: &str = "
     DELETE FROM nuncio.outbox_turn WHERE turn = ANY($1)
         AND NOT EXISTS (SELECT FROM nuncio.outbox WHERE outbox.turn = outbox_turn.turn)";
+
+/// A process that stands still in the middle of a batch must not hold its rows for good: the server
+/// ends the session, and another drain has them. Every statement has its index; a plan made while
+/// the outbox was empty must not outlive that.
+const SESSION: &str = "
+    SELECT set_config('idle_in_transaction_session_timeout', '30s', false),
+        set_config('enable_seqscan', 'off', false)";
 
 /// Rows that nothing leads to: after a restore into another server, a transaction there may bear
 /// the number of one that is being drained.
@@ -91,8 +102,15 @@ impl Drain {
     pub async fn open(settings: &Settings) -> Result<Self, SourceError> {
         let mut connection = within(settings.options.connect()).await?;
         schema::make(&mut connection).await?;
-        within(sqlx::query(FIND_LOST).execute(&mut connection)).await?;
+        within(sqlx::query(SESSION).execute(&mut connection)).await?;
         Ok(Self { connection })
+    }
+
+    /// Makes rows that no transaction's row leads to ready to be claimed: how many transactions'
+    /// they were. Walks over all rows, so it is for when few are left.
+    pub async fn find_lost(&mut self) -> Result<u64, SourceError> {
+        let found = within(sqlx::query(FIND_LOST).execute(&mut self.connection)).await?;
+        Ok(found.rows_affected())
     }
 
     /// Claims, accepts and takes away one batch: how many rows that were.

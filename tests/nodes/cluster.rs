@@ -1,0 +1,78 @@
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::harness::node::{Installation, Node};
+use crate::harness::postgres::Postgres;
+use crate::harness::sink::Sink;
+
+/// Work is taken over within this time: the least that the configuration allows.
+pub const TAKEOVER: Duration = Duration::from_secs(5);
+
+/// A database, one set of files and one sink, for any number of nodes.
+pub struct Cluster {
+    pub installation: Installation,
+    pub sink: Sink,
+    pub api_key: String,
+}
+
+impl Cluster {
+    pub async fn found() -> Self {
+        let database = Postgres::shared().await.database().await;
+        let sink = Sink::start().await;
+        let hook = sink.url("/hook");
+        let installation = Installation::empty()
+            .file(
+                "nuncio.toml",
+                &format!(
+                    "[store]\nurl = \"{database}\"\n[engine]\nlease = \"{}s\"\nworkers = 16\n\
+                     [auth]\nsecret = \"a secret that only tests know\"\n\
+                     [channels.webhook]\nproviders = [\"hook\"]\n\
+                     [providers.hook]\nplugin = \"webhook\"\nsettings = {{ url = \"{hook}\" }}\n",
+                    TAKEOVER.as_secs()
+                ),
+            )
+            .file(
+                "workflows/order.yaml",
+                "workflow: order\non: order.placed\ncategory: order\n\
+                 recipients:\n  - user: event.data.user_id\n\
+                 steps:\n  - send: in_app\n    template: order\n  - send: webhook\n    template: order\n",
+            )
+            .file("templates/order/in_app.hbs", "---\ntitle: An order\n---\n{{event.data.n}}\n")
+            .file("templates/order/webhook.hbs", "{\"n\": {{event.data.n}}}\n");
+        let key = installation.command(&["key", "new", "--name", "tests", "--scopes", "*"]).await;
+        assert_eq!(key.code, Some(0), "{key:?}");
+        Self { installation, sink, api_key: key.stdout.trim().to_owned() }
+    }
+
+    /// A node that does everything.
+    pub async fn node(&self) -> Node {
+        self.installation.run_with(&self.api_key).await
+    }
+
+    /// A node that does `roles` alone.
+    pub async fn node_as(&self, roles: &str) -> Node {
+        self.installation.run_as(&self.api_key, roles).await
+    }
+
+    /// Whom the events are for.
+    pub async fn person(&self, node: &Node) {
+        node.put_user("42", json!({"first_name": "Ada"})).await;
+    }
+
+    /// Returns once no message waits, is claimed, or is being sent.
+    pub async fn settled(&self, node: &Node) {
+        for status in ["pending", "leased", "sending"] {
+            let path = format!("/v1/messages?limit=1&status={status}");
+            node.asked(&path, |answer| answer["results"] == json!([])).await;
+        }
+    }
+
+    /// Each message reached the sink once; answers how many there were.
+    pub fn each_once(&self) -> usize {
+        let by_id = self.sink.by_id();
+        let repeated: Vec<_> = by_id.iter().filter(|(_, times)| **times > 1).collect();
+        assert!(repeated.is_empty(), "sent more than once: {repeated:?}");
+        by_id.len()
+    }
+}
