@@ -99,6 +99,7 @@ macro_rules! exercise {
                 an_unknown_message_may_be_sent_again
                 events_and_runs_are_due_again
                 claims_of_messages_are_counted
+                what_departs_meanwhile_is_not_given_up
             );
             exercise!(@ $make, stop:
                 a_claimed_run_that_is_stopped_writes_nothing

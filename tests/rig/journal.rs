@@ -9,7 +9,6 @@ use uuid::Uuid;
 #[derive(Clone, Debug)]
 pub enum Journal {
     Sqlite(PathBuf),
-    #[expect(dead_code, reason = "for scenes with several nodes, which come next")]
     Postgres(String),
 }
 

@@ -203,17 +203,19 @@ impl Queue for PostgresStore {
             sqlx::query_as("SELECT DISTINCT channel, provider FROM message WHERE status = 2")
                 .fetch_all(&self.readers)
                 .await?;
-        let again: Vec<(String, String)> = sending
+        // What departs from now on is not among them: it is left for the next time.
+        let known: Vec<(String, String, bool)> = sending
             .into_iter()
             .filter_map(|(channel, provider)| Some((channel, provider?)))
-            .filter(|(channel, provider)| {
-                retry_unknown(&channel.as_str().into(), &provider.as_str().into())
+            .map(|(channel, provider)| {
+                let again = retry_unknown(&channel.as_str().into(), &provider.as_str().into());
+                (channel, provider, again)
             })
             .collect();
         self.writer
             .other(move |connection| {
-                let again = again.clone();
-                Box::pin(async move { recover::expired(connection, now, everything, &again).await })
+                let known = known.clone();
+                Box::pin(async move { recover::expired(connection, now, everything, &known).await })
             })
             .await
     }

@@ -10,14 +10,14 @@ use super::{plan, waits};
 use crate::model::{Attempt, AttemptOutcome, MessageStatus};
 use crate::store::{Recovered, Unsent};
 
-/// Frees what is leased past its time, or everything. What was being sent is journalled as
-/// `unknown`, and due again where (channel, provider) is in `again`. Rows that another node is
+/// Frees what is leased past its time, or everything. What was being sent by a (channel, provider)
+/// of `known` is journalled as `unknown`, and due again where that says so. Rows that another node is
 /// freeing, or whose owner is just writing, are passed over: they are looked at next time.
 pub(super) async fn expired(
     connection: &mut PgConnection,
     now: Timestamp,
     everything: bool,
-    again: &[(String, String)],
+    known: &[(String, String, bool)],
 ) -> sqlx::Result<Recovered> {
     let before = if everything { i64::MAX } else { millis(now) };
     let mut released = 0;
@@ -39,7 +39,7 @@ pub(super) async fn expired(
     ] {
         sqlx::query(sql).bind(millis(now)).execute(&mut *connection).await?;
     }
-    let attempts = interrupted(connection, now, before, again).await?;
+    let attempts = interrupted(connection, now, before, known).await?;
     plan::attempts(connection, &attempts.iter().collect::<Vec<_>>()).await?;
     waits::wake_by_messages(connection, attempts.iter().map(|attempt| attempt.message.0)).await?;
     Ok(Recovered { released, unknown: attempts.len() as u64 })
@@ -50,16 +50,16 @@ async fn interrupted(
     connection: &mut PgConnection,
     now: Timestamp,
     before: i64,
-    again: &[(String, String)],
+    known: &[(String, String, bool)],
 ) -> sqlx::Result<Vec<Attempt>> {
     // Cancelled while it was leaving: whether it left is not known, and it is not tried again.
     let rows = sqlx::query(
         "WITH ended AS (
-           SELECT id, NOT stopping AND EXISTS (SELECT 1 FROM unnest($3::text[], $4::text[])
-               AS again (channel, provider) WHERE again.channel = message.channel
-               AND again.provider = message.provider) AS retry
-             FROM message WHERE status = 2 AND lease_until <= $1
-             FOR UPDATE SKIP LOCKED)
+           SELECT id, NOT stopping AND known.again AS retry
+             FROM message JOIN unnest($3::text[], $4::text[], $7::boolean[])
+               AS known (channel, provider, again) USING (channel, provider)
+            WHERE status = 2 AND lease_until <= $1
+             FOR UPDATE OF message SKIP LOCKED)
          UPDATE message SET fence = NULL, lease_until = NULL, due_at = $2,
            status = CASE WHEN retry THEN $5 ELSE $6 END,
            code = CASE WHEN retry THEN NULL ELSE 'unknown' END
@@ -68,10 +68,11 @@ async fn interrupted(
     )
     .bind(before)
     .bind(millis(now))
-    .bind(each(again, |(channel, _)| channel.as_str()))
-    .bind(each(again, |(_, provider)| provider.as_str()))
+    .bind(each(known, |(channel, ..)| channel.as_str()))
+    .bind(each(known, |(_, provider, _)| provider.as_str()))
     .bind(MessageStatus::Pending as i64)
     .bind(MessageStatus::Unknown as i64)
+    .bind(each(known, |(_, _, again)| *again))
     .fetch_all(connection)
     .await?;
     let mut attempts = Vec::with_capacity(rows.len());

@@ -9,13 +9,13 @@ use super::{plan, waits};
 use crate::model::{Attempt, AttemptOutcome, MessageStatus};
 use crate::store::{Recovered, Unsent};
 
-/// Frees what is leased past its time, or everything. What was being sent is journalled as
-/// `unknown`, and due again where (channel, provider) is in `again`.
+/// Frees what is leased past its time, or everything. What was being sent by a (channel, provider)
+/// of `known` is journalled as `unknown`, and due again where that says so.
 pub(super) async fn expired(
     connection: &mut SqliteConnection,
     now: Timestamp,
     everything: bool,
-    again: &[(String, String)],
+    known: &[(String, String, bool)],
 ) -> sqlx::Result<Recovered> {
     let before = if everything { i64::MAX } else { millis(now) };
     let mut released = 0;
@@ -32,18 +32,33 @@ pub(super) async fn expired(
     ] {
         sqlx::query(sql).bind(millis(now)).execute(&mut *connection).await?;
     }
+    let mut attempts = Vec::new();
+    for (channel, provider, again) in known {
+        interrupted(connection, now, before, (channel, provider, *again), &mut attempts).await?;
+    }
+    plan::attempts(connection, &attempts.iter().collect::<Vec<_>>()).await?;
+    waits::wake_by_messages(connection, attempts.iter().map(|attempt| attempt.message.0)).await?;
+    Ok(Recovered { released, unknown: attempts.len() as u64 })
+}
+
+/// Ends the leases of what was being sent by one provider; adds the attempts that nobody will tell
+/// of.
+async fn interrupted(
+    connection: &mut SqliteConnection,
+    now: Timestamp,
+    before: i64,
+    (channel, provider, again): (&str, &str, bool),
+    attempts: &mut Vec<Attempt>,
+) -> sqlx::Result<()> {
     let sending = sqlx::query(
-        "UPDATE message SET fence = NULL, lease_until = NULL WHERE status = 2 AND lease_until <= ?
-         RETURNING id, attempt, provider, departed_at, channel, stopping",
+        "UPDATE message SET fence = NULL, lease_until = NULL
+          WHERE status = 2 AND lease_until <= ? AND channel = ? AND provider = ?
+         RETURNING id, attempt, departed_at, stopping",
     );
-    let rows = sending.bind(before).fetch_all(&mut *connection).await?;
-    let mut attempts = Vec::with_capacity(rows.len());
-    for row in &rows {
-        let provider: Option<String> = row.try_get(2)?;
-        let provider = provider.unwrap_or_default();
-        let retry = again.contains(&(row.try_get(4)?, provider.clone()));
+    let rows = sending.bind(before).bind(channel).bind(provider).fetch_all(&mut *connection);
+    for row in rows.await? {
         // Cancelled while it was leaving: whether it left is not known, and it is not tried again.
-        let retry = retry && !row.try_get::<bool, _>(5)?;
+        let retry = again && !row.try_get::<bool, _>(3)?;
         let status = if retry { MessageStatus::Pending } else { MessageStatus::Unknown };
         let id: Uuid = row.try_get(0)?;
         sqlx::query("UPDATE message SET status = ?, due_at = ?, code = ? WHERE id = ?")
@@ -53,7 +68,7 @@ pub(super) async fn expired(
             .bind(id)
             .execute(&mut *connection)
             .await?;
-        let departed: Option<i64> = row.try_get(3)?;
+        let departed: Option<i64> = row.try_get(2)?;
         attempts.push(Attempt {
             message: id.into(),
             number: row.try_get(1)?,
@@ -66,9 +81,7 @@ pub(super) async fn expired(
             receipt: None,
         });
     }
-    plan::attempts(connection, &attempts.iter().collect::<Vec<_>>()).await?;
-    waits::wake_by_messages(connection, attempts.iter().map(|attempt| attempt.message.0)).await?;
-    Ok(Recovered { released, unknown: rows.len() as u64 })
+    Ok(())
 }
 
 /// Gives claims back that nobody has begun.

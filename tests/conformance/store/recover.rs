@@ -1,5 +1,5 @@
 use nuncio::model::{AttemptOutcome, ChannelName, MessageStatus, ProviderName, RunStatus};
-use nuncio::store::{Plan, QueueName, Recovered, Unsent};
+use nuncio::store::{Departure, Plan, QueueName, Recovered, Unsent};
 
 use super::scene::{LEASE, Scene, settlement};
 
@@ -122,4 +122,38 @@ pub async fn claims_of_messages_are_counted(scene: Scene) {
     let later = settlement(message.id, due.fence, MessageStatus::Pending);
     assert!(scene.settle(later).await.is_some());
     assert_eq!(scene.claim_message().await.claims, 1, "it got somewhere");
+}
+
+pub async fn what_departs_meanwhile_is_not_given_up(scene: Scene) {
+    let mail = scene.send("42", |_, _| {}).await;
+    let text = scene.send("42", |_, message| message.channel = "sms".into()).await;
+    let fence = scene.claim_messages(10).await[0].fence;
+    assert!(scene.depart(mail.id, fence).await);
+    scene.clock.advance(LEASE);
+    // Its lease has ended; nobody has taken it yet, and it leaves while that is looked at.
+    let (departed, ended) = std::sync::mpsc::channel();
+    let (store, runtime, at) =
+        (scene.store.clone(), tokio::runtime::Handle::current(), scene.now());
+    let ended = std::sync::Mutex::new(ended);
+    let meanwhile = move |_: &ChannelName, _: &ProviderName| {
+        let (store, departed) = (store.clone(), departed.clone());
+        let departure = Departure {
+            message: text.id,
+            fence,
+            provider: "smsc".into(),
+            at,
+            spend: None,
+            once: None,
+        };
+        runtime.spawn(async move {
+            let _ = departed.send(store.depart(vec![departure]).await.is_ok());
+        });
+        // A store that looks and writes at once lets it leave only after that.
+        let _ = ended.lock().unwrap().recv_timeout(std::time::Duration::from_millis(500));
+        true
+    };
+    scene.store.recover(scene.now(), false, &meanwhile).await.unwrap();
+    assert_eq!(scene.status(mail.id).await, MessageStatus::Pending);
+    scene.store.recover(scene.now(), false, &|_, _| true).await.unwrap();
+    assert_eq!(scene.status(text.id).await, MessageStatus::Pending);
 }
