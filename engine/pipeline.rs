@@ -47,8 +47,8 @@ use crate::model::{Event, Frame, Planned, Recipient, Version};
 use crate::plan;
 use crate::render::{self, Rendered};
 use crate::store::{
-    Acceptance, Accepted, CalendarQuery, Departure, DueMessage, QueueName,
-    Recovered, Store, StoreError,
+    Acceptance, Accepted, CalendarQuery, Departure, DueMessage, QueueName, Recovered, Store,
+    StoreError,
 };
 use crate::telemetry::{self, Fact, Traced};
 use crate::workflow::Workflow;

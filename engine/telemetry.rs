@@ -18,11 +18,12 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tracing_subscriber::EnvFilter;
 
 pub use event::{
-    BacklogSeen, BreakerChanged, BreakerStands, ConnectionClosed, ConnectionOpened, ConnectionRefused, ConnectionsCounted,
-    EventsAccepted, EventsRefused, EventsSetAside, FrameReceived, FramesFetched, FramesSent,
-    HandlerPanicked, MessageAttempted, MessageDecided, MessageReported, MessageSent, PluginCalled,
-    PluginStopped, RedisChanged, RedisFailed, RequestAnswered, RowsClaimed, RowsCommitted,
-    RowsPruned, RunDecided, SourceDrained, SourceFound, SourceLost, SpansDropped, StoreFailed,
+    BacklogSeen, BreakerChanged, BreakerStands, ConnectionClosed, ConnectionOpened,
+    ConnectionRefused, ConnectionsCounted, EventsAccepted, EventsRefused, EventsSetAside,
+    FrameReceived, FramesFetched, FramesSent, HandlerPanicked, MessageAttempted, MessageDecided,
+    MessageReported, MessageSent, PluginCalled, PluginStopped, RedisChanged, RedisFailed,
+    RequestAnswered, RowsClaimed, RowsCommitted, RowsPruned, RunDecided, SourceDrained,
+    SourceFound, SourceLost, SpansDropped, StoreFailed,
 };
 pub use family::{About, Kind};
 pub use table::{ALL as METRICS, reference as metrics_reference};

@@ -14,6 +14,9 @@ use tokio::sync::OnceCell;
 
 use super::daemon::{Daemon, free_port};
 
+/// Of the servers' folders; then comes the id of the process that made it.
+const PREFIX: &str = "nuncio-postgres-";
+
 static SHARED: OnceCell<Postgres> = OnceCell::const_new();
 static DATABASES: AtomicU32 = AtomicU32::new(0);
 
@@ -32,7 +35,9 @@ impl Postgres {
 
     /// A server of the test's own, which it may stop.
     pub async fn start() -> Self {
-        let folder = tempfile::tempdir().expect("a folder for the server");
+        sweep();
+        let folder = tempfile::Builder::new().prefix(&format!("{PREFIX}{}-", std::process::id()));
+        let folder = folder.tempdir().expect("a folder for the server");
         give(folder.path());
         let mut initdb = Command::new("setpriv");
         if let Some(user) = its_user() {
@@ -84,11 +89,26 @@ impl Postgres {
         // The machine does not lose its power in a test: what was written stays.
         let settings =
             ["max_connections=400", "shared_buffers=64MB", "fsync=off", "full_page_writes=off"];
-        arguments.extend(settings.into_iter().flat_map(|each| ["-c".into(), each.into()]));
+        let settings = settings.into_iter().chain(["max_wal_size=64MB", "min_wal_size=32MB"]);
+        arguments.extend(settings.flat_map(|each| ["-c".into(), each.into()]));
         let program = program("postgres").display().to_string();
         let ready = "database system is ready to accept connections";
         let server = Daemon::start(&program, its_user(), arguments, ready).await;
         *self.server.lock().expect("nobody panicked here") = Some(server);
+    }
+}
+
+/// Removes what test processes that are gone left: the shared server outlives all tests, so that
+/// nobody drops it.
+fn sweep() {
+    let folders = std::fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten();
+    for folder in folders {
+        let name = folder.file_name();
+        let process = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.split('-').next());
+        if process.is_some_and(|id| !Path::new("/proc").join(id).exists()) {
+            // Another test process may be at it too.
+            let _ = std::fs::remove_dir_all(folder.path());
+        }
     }
 }
 

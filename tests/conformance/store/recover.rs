@@ -144,6 +144,7 @@ pub async fn what_departs_meanwhile_is_not_given_up(scene: Scene) {
             at,
             spend: None,
             once: None,
+            failover: None,
         };
         runtime.spawn(async move {
             let _ = departed.send(store.depart(vec![departure]).await.is_ok());
