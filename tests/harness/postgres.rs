@@ -36,8 +36,9 @@ impl Postgres {
     /// A server of the test's own, which it may stop.
     pub async fn start() -> Self {
         sweep();
-        let folder = tempfile::Builder::new().prefix(&format!("{PREFIX}{}-", std::process::id()));
-        let folder = folder.tempdir().expect("a folder for the server");
+        let prefix = format!("{PREFIX}{}-", std::process::id());
+        let folder = tempfile::Builder::new().prefix(&prefix).tempdir();
+        let folder = folder.expect("a folder for the server");
         give(folder.path());
         let mut initdb = Command::new("setpriv");
         if let Some(user) = its_user() {
