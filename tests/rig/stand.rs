@@ -37,6 +37,8 @@ pub struct Rig {
     poured: usize,
     complaints: Vec<String>,
     began: Instant,
+    /// When a process was started again, in this round.
+    started: Option<Instant>,
     /// How the processes are started.
     launch: Launch,
     _http: HttpSink,
@@ -81,6 +83,7 @@ impl Rig {
             poured: 0,
             complaints: Vec::new(),
             began: Instant::now(),
+            started: None,
             launch,
             _http: http,
             _mail: mail,
@@ -111,6 +114,7 @@ impl Rig {
 
     /// Starts a node's process; returns once it is ready.
     pub async fn start(&mut self, node: usize) {
+        self.started = Some(Instant::now());
         let mut process = Process::launch(&self.launch);
         if tokio::time::timeout(LONGEST, process.ready()).await.is_err() {
             panic!("not ready in {LONGEST:?}: {:?}", process.complaints());
@@ -140,6 +144,7 @@ impl Rig {
 
     /// So many more events are to be posted, to sinks that make trouble.
     pub fn pour(&mut self, count: usize) {
+        self.started = None;
         self.mischief.stir(true);
         self.poured += count;
         self.poster.pour(count);
@@ -152,10 +157,11 @@ impl Rig {
         self.awaited("arrivals", receipts.reached(count)).await;
     }
 
-    /// From now until an event is accepted and has arrived, the sinks being willing.
+    /// From now, or from the start of the process, until an event is accepted and has arrived, the
+    /// sinks being willing.
     pub async fn recovered(&mut self) {
         self.mischief.stir(false);
-        let began = Instant::now();
+        let began = self.started.take().unwrap_or_else(Instant::now);
         let (poster, receipts) = (self.poster.clone(), self.receipts.clone());
         let arrived = async {
             let number = poster.post().await;
@@ -186,8 +192,9 @@ impl Rig {
             return come;
         }
         let said: Vec<_> = self.nodes.iter_mut().flatten().map(Process::complaints).collect();
+        println!("rig: waited {LONGEST:?} for {what}; the nodes said {said:#?}");
         let left = self.ground.journal.left().await;
-        panic!("waited {LONGEST:?} for {what}; {left} are left; the nodes said {said:#?}");
+        panic!("waited {LONGEST:?} for {what}; {left} things are left to do");
     }
 
     /// Ends the scene: in peace, everything is done, the nodes stop in order, and what was promised
