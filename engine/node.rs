@@ -169,7 +169,6 @@ impl Node {
         let recovered = pipeline.recover(!store.is_shared()).await?;
         let metrics = Metrics::install()?;
         let work = Work::begin(&config, &environment, roles, &store, &pipeline)?;
-
         let relay = Relay {
             hub: hub.clone(),
             store: remembered.clone(),

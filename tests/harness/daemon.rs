@@ -41,7 +41,9 @@ impl Daemon {
             drop(command);
             let mut said = String::new();
             let mut waiting = Some((started, child));
-            for line in BufReader::new(output).lines().map_while(Result::ok) {
+            // Whatever bytes it says: the thread must not end before it.
+            for line in BufReader::new(output).split(b'\n').map_while(Result::ok) {
+                let line = String::from_utf8_lossy(&line);
                 if waiting.is_some() {
                     said.push_str(&line);
                     said.push('\n');

@@ -192,8 +192,9 @@ impl Rig {
             return come;
         }
         let said: Vec<_> = self.nodes.iter_mut().flatten().map(Process::complaints).collect();
+        println!("rig: waited {LONGEST:?} for {what}; the nodes said {said:#?}");
         let left = self.ground.journal.left().await;
-        panic!("waited {LONGEST:?} for {what}; {left} are left; the nodes said {said:#?}");
+        panic!("waited {LONGEST:?} for {what}; {left} things are left to do");
     }
 
     /// Ends the scene: in peace, everything is done, the nodes stop in order, and what was promised
