@@ -15,6 +15,7 @@ mod line;
 mod pace;
 mod provider;
 mod refusal;
+mod setback;
 mod standing;
 mod turn;
 
@@ -242,7 +243,9 @@ impl Dispatch {
     ) -> Tried {
         let outcome = provider.send(&rendered.parcel(number, started_at), self.timeout).await;
         let finished_at = self.clock.now();
-        let took = finished_at.duration_since(started_at).try_into().unwrap_or_default();
+        let took = finished_at.duration_since(started_at);
+        // A clock that jumps meanwhile makes no call last longer than it may.
+        let took = Duration::try_from(took).unwrap_or_default().min(self.timeout);
         entry.ended(&outcome, took, &self.board).await;
         let retry_unknown = provider.retries_unknown();
         let provider = provider.name().clone();

@@ -13,6 +13,9 @@ use crate::telemetry::{BreakerChanged, BreakerStands};
 /// What other nodes wrote is seen this late.
 const READ_EVERY: Duration = Duration::from_secs(1);
 
+/// Clocks of nodes may differ by so much. In milliseconds.
+const SKEW: i64 = 60_000;
+
 /// The breakers that are open, as this node knows them.
 ///
 /// The store is written at transitions and read once a second at most. What it cannot take or
@@ -63,8 +66,16 @@ impl Board {
         match store.breakers().await {
             Ok(breakers) => {
                 let key = |breaker: &Breaker| (breaker.provider.clone(), breaker.host.clone());
-                let read = breakers.into_iter().map(|breaker| (key(&breaker), breaker)).collect();
+                let mut read: Open =
+                    breakers.into_iter().map(|breaker| (key(&breaker), breaker)).collect();
+                // Opened by a clock that was wrong, or is now: it is worth nothing.
+                let latest = now.saturating_add(SKEW);
+                let wrong = |_: &_, open: &mut Breaker| open.since.as_millisecond() > latest;
+                let wrong: Open = read.extract_if(.., wrong).collect();
                 self.change(|open| *open = read);
+                for (provider, host) in wrong.keys() {
+                    self.close(provider, host).await;
+                }
             }
             Err(error) => tracing::warn!(%error, "the breakers of other nodes could not be read"),
         }

@@ -47,6 +47,13 @@ impl Door {
         Timestamp::from_millisecond(until).ok()
     }
 
+    /// Whoever asked to be left alone may be asked, and nobody stands before.
+    pub fn forget(&self) {
+        self.rests_until.store(i64::MIN, Ordering::Relaxed);
+        self.line.forget();
+        self.failures.forget();
+    }
+
     /// Nothing is known of it that one would miss.
     pub fn is_idle(&self, now: Timestamp) -> bool {
         self.turns.are_idle() && self.failures.are_none() && self.rests(now).is_none()

@@ -6,9 +6,6 @@ use jiff::Timestamp;
 use crate::clock::Clock;
 use crate::model::Lane;
 
-/// Nobody is put off for longer at once: what was in the way may be gone.
-const LONGEST: Duration = Duration::from_secs(600);
-
 /// Moments for those who could not go now, one after the other with a gap between, so that they
 /// do not all come back at one instant. Each lane has its own, so that nobody waits behind
 /// another tenant's flood.
@@ -18,6 +15,14 @@ pub(super) struct Line {
     ends: [AtomicI64; Lane::COUNT as usize],
 }
 
+/// How far from one another those stand that are put off.
+#[derive(Clone, Copy)]
+pub(super) struct Spacing {
+    pub gap: Duration,
+    /// Nobody is put off for longer at once: what was in the way may be gone.
+    pub longest: Duration,
+}
+
 impl Line {
     /// Where the line of `lane` ends; `None` where nobody waits in it.
     pub fn end(&self, lane: Lane, now: Timestamp) -> Option<Timestamp> {
@@ -25,12 +30,18 @@ impl Line {
         (end > now.as_microsecond()).then(|| moment(end))
     }
 
-    /// A moment at the end of the line, not before `from`. Past ten minutes from now, any between
-    /// the fifth and the tenth.
-    pub fn join(&self, lane: Lane, from: Timestamp, gap: Duration, clock: &Clock) -> Timestamp {
+    /// A moment at the end of the line, not before `from`. Past `longest` from now, any in its
+    /// second half.
+    pub fn join(
+        &self,
+        lane: Lane,
+        from: Timestamp,
+        Spacing { gap, longest }: Spacing,
+        clock: &Clock,
+    ) -> Timestamp {
         let gap = i64::try_from(gap.as_micros()).unwrap_or(i64::MAX / 2);
         let from = from.as_microsecond();
-        let longest = clock.after(LONGEST).as_microsecond();
+        let longest = clock.after(longest).as_microsecond();
         let mut mine = from;
         // What does not fit in makes the line no longer.
         let joined = self.place(lane).fetch_update(Ordering::Relaxed, Ordering::Relaxed, |end| {
@@ -42,6 +53,11 @@ impl Line {
             mine = clock.random_between(now + (longest - now) / 2, longest);
         }
         moment(mine)
+    }
+
+    /// Nobody waits any more, or nobody knows for how long.
+    pub fn forget(&self) {
+        self.ends.iter().for_each(|end| end.store(0, Ordering::Relaxed));
     }
 
     fn place(&self, lane: Lane) -> &AtomicI64 {
@@ -66,9 +82,10 @@ mod tests {
         let clock = Clock::manual(Timestamp::UNIX_EPOCH, 7);
         let line = Line::default();
         let gap = Duration::from_millis(100);
+        let spacing = Spacing { gap, longest: Duration::from_secs(600) };
         let mut at = BTreeMap::<i64, usize>::new();
         for _ in 0..10_000 {
-            let moment = line.join(Lane::default(), clock.now(), gap, &clock);
+            let moment = line.join(Lane::default(), clock.now(), spacing, &clock);
             *at.entry(moment.as_second()).or_default() += 1;
         }
         assert!(at.last_key_value().is_some_and(|(last, _)| *last <= 600), "{at:?}");
@@ -80,13 +97,15 @@ mod tests {
     fn a_lane_does_not_wait_behind_another() {
         let clock = Clock::manual(Timestamp::UNIX_EPOCH, 7);
         let line = Line::default();
+        let second = Duration::from_secs(1);
+        let spacing = Spacing { gap: second, longest: Duration::from_secs(600) };
         let (flood, other) = (Lane::of("acme"), Lane::of(""));
         for _ in 0..100 {
-            line.join(flood, clock.now(), Duration::from_secs(1), &clock);
+            line.join(flood, clock.now(), spacing, &clock);
         }
         assert_eq!(line.end(flood, clock.now()), Some(clock.after(Duration::from_secs(100))));
         assert_eq!(line.end(other, clock.now()), None);
-        let mine = line.join(other, clock.now(), Duration::from_secs(1), &clock);
+        let mine = line.join(other, clock.now(), spacing, &clock);
         assert_eq!(mine, clock.now());
     }
 }

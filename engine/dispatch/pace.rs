@@ -11,6 +11,7 @@ use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 use jiff::Timestamp;
 
+use super::setback::Setback;
 use crate::clock::Clock;
 use crate::config::Rate;
 use crate::shared::{self, Shared};
@@ -28,6 +29,7 @@ pub trait Pace: Send + Sync {
 pub struct OwnPace {
     clock: Clock,
     limiters: Mutex<HashMap<String, Arc<Limiter>>>,
+    setback: Setback,
 }
 
 /// The pace of all nodes that share a Redis; of this one alone while that is away.
@@ -45,7 +47,7 @@ struct Ticks(Clock);
 
 impl OwnPace {
     pub fn new(clock: Clock) -> Self {
-        Self { clock, limiters: Mutex::default() }
+        Self { clock, limiters: Mutex::default(), setback: Setback::default() }
     }
 
     /// There are as many as configured providers.
@@ -64,6 +66,9 @@ impl OwnPace {
 #[async_trait]
 impl Pace for OwnPace {
     async fn take(&self, key: &str, rate: Rate) -> Result<(), Timestamp> {
+        if self.setback.noticed(self.clock.now()) {
+            self.limiters.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        }
         let now = Ticks(self.clock.clone()).now();
         let wait = |full: governor::NotUntil<Nanos>| self.clock.after(full.wait_time_from(now));
         self.limiter(key, rate).check().map_err(wait)

@@ -9,9 +9,10 @@ use super::board::{Board, next_look};
 use super::destination::Destination;
 use super::door::{Door, Failures};
 use super::entry::Entry;
-use super::line::Line;
+use super::line::{Line, Spacing};
 use super::pace::{self, Pace};
 use super::refusal::{Refusal, Why};
+use super::setback::Setback;
 use crate::channel::{Channel, Outcome, Traits};
 use crate::clock::Clock;
 use crate::config::{self, OnUnknown, Rate};
@@ -24,6 +25,10 @@ const SHARE: usize = 2;
 const SLOW_SHARE: usize = 8;
 /// Between those who come back once what was in their way is gone: 200 a second.
 const APART: Duration = Duration::from_millis(5);
+/// The longest that a message is put off at once; and while a provider is busy, of which nobody
+/// knows for how long: one that was slow may be quick again.
+const LONGEST: Duration = Duration::from_secs(600);
+const LONGEST_BUSY: Duration = Duration::from_secs(30);
 /// Who finds no turn comes back after this at the earliest.
 const SOON: Duration = Duration::from_secs(1);
 
@@ -44,6 +49,7 @@ pub(super) struct Gatekeeper {
     paced: Line,
     /// Of those that came at their moment, and found that another had been faster.
     outrun: Line,
+    setback: Setback,
 }
 
 /// What is asked of a provider for one message.
@@ -72,6 +78,7 @@ impl Gatekeeper {
             hosts: Mutex::default(),
             paced: Line::default(),
             outrun: Line::default(),
+            setback: Setback::default(),
         }
     }
 
@@ -95,6 +102,9 @@ impl Gatekeeper {
         pace: &dyn Pace,
     ) -> Result<Entry<'_>, Refusal> {
         let now = self.clock.now();
+        if self.setback.noticed(now) {
+            self.forget();
+        }
         let door = asking.destination.and_then(|destination| self.door(&destination.name, now));
         let host = asking.destination.filter(|destination| destination.answers_itself);
         let host = door.as_ref().and(host).map(|host| host.name.as_str());
@@ -119,11 +129,19 @@ impl Gatekeeper {
             (_, Some(door)) => &door.line,
             (_, None) => &self.whole.line,
         };
-        line.join(lane, refusal.from, refusal.gap, &self.clock)
+        let longest = if matches!(refusal.why, Why::Busy) { LONGEST_BUSY } else { LONGEST };
+        line.join(lane, refusal.from, Spacing { gap: refusal.gap, longest }, &self.clock)
     }
 
     pub async fn send(&self, parcel: &Parcel, deadline: Duration) -> Outcome {
         self.channel.send(parcel, deadline).await
+    }
+
+    fn forget(&self) {
+        let hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        hosts.values().chain([&self.whole]).for_each(|door| door.forget());
+        self.paced.forget();
+        self.outrun.forget();
     }
 
     /// Answers the hosts whose probe has to be taken; empty, the provider itself.

@@ -1,8 +1,9 @@
 use std::time::Duration;
 
 use serde_json::json;
+use tokio::time::timeout;
 
-use crate::harness::node::{Installation, Node};
+use crate::harness::node::{Installation, Node, PATIENCE};
 use crate::harness::postgres::Postgres;
 use crate::harness::sink::Sink;
 
@@ -60,12 +61,21 @@ impl Cluster {
         node.put_user("42", json!({"first_name": "Ada"})).await;
     }
 
-    /// Returns once no message waits, is claimed, or is being sent.
+    /// Returns once no message waits, is claimed, or is being sent: seen in one round, since what
+    /// was being sent may wait again.
     pub async fn settled(&self, node: &Node) {
-        for status in ["pending", "leased", "sending"] {
+        let settled = timeout(PATIENCE, async { while !self.is_settled(node).await {} });
+        assert!(settled.await.is_ok(), "messages are left to do\n{}", node.said());
+    }
+
+    async fn is_settled(&self, node: &Node) -> bool {
+        for status in ["sending", "leased", "pending"] {
             let path = format!("/v1/messages?limit=1&status={status}");
-            node.asked(&path, |answer| answer["results"] == json!([])).await;
+            if node.call("GET", &path, None).await.1["results"] != json!([]) {
+                return false;
+            }
         }
+        true
     }
 
     /// Each message reached the sink once; answers how many there were.
