@@ -78,8 +78,9 @@ impl PostgresStore {
     /// Connects to `postgres://USER@HOST/DATABASE` and brings the tables up to date. Nodes that
     /// start at once wait for each other.
     ///
-    /// While the server is away, calls answer [`StoreError::Unavailable`] within about a second;
-    /// once it is back, they succeed again.
+    /// While the server is away, calls answer
+    /// [`StoreError::Unavailable`](super::StoreError::Unavailable) within about a second; once it
+    /// is back, they succeed again.
     ///
     /// # Errors
     /// The URL is none, the server cannot be reached, or a migration fails: then nothing is
