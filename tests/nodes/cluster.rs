@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use crate::harness::node::{Installation, Node, PATIENCE};
@@ -61,15 +61,23 @@ impl Cluster {
         node.put_user("42", json!({"first_name": "Ada"})).await;
     }
 
-    /// Returns once no message waits, is claimed, or is being sent: seen in one round, since what
-    /// was being sent may wait again.
+    /// Returns once that many messages are sent to the sink, whatever became of them before.
+    pub async fn sent(&self, node: &Node, count: usize) {
+        let path = "/v1/messages?limit=100&status=sent&channel=webhook";
+        let all =
+            |answer: &Value| answer["results"].as_array().is_some_and(|all| all.len() == count);
+        node.asked(path, all).await;
+    }
+
+    /// Returns once no message waits, is claimed, or is being sent, asked in the order in which one
+    /// goes on: with no node that dies meanwhile.
     pub async fn settled(&self, node: &Node) {
         let settled = timeout(PATIENCE, async { while !self.is_settled(node).await {} });
         assert!(settled.await.is_ok(), "messages are left to do\n{}", node.said());
     }
 
     async fn is_settled(&self, node: &Node) -> bool {
-        for status in ["sending", "leased", "pending"] {
+        for status in ["pending", "leased", "sending"] {
             let path = format!("/v1/messages?limit=1&status={status}");
             if node.call("GET", &path, None).await.1["results"] != json!([]) {
                 return false;

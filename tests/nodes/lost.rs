@@ -26,7 +26,7 @@ async fn the_work_of_a_killed_node_is_taken_over() {
     let killed = Instant::now();
 
     let heir = cluster.node().await;
-    cluster.settled(&heir).await;
+    cluster.sent(&heir, EVENTS).await;
 
     let took = killed.elapsed();
     // A start in a build without optimisation, beside other tests, takes its seconds too.
@@ -52,11 +52,11 @@ async fn a_node_that_stood_still_past_its_lease_does_no_harm() {
     cluster.sink.clear();
     held.notify_waiters();
 
-    cluster.settled(&other).await;
+    cluster.sent(&other, EVENTS).await;
     still.go_on().await;
     assert_eq!(still.stop().await, Some(0), "it ends in order");
 
-    cluster.settled(&other).await;
+    cluster.sent(&other, EVENTS).await;
     let by_id = cluster.sink.by_id();
     assert_eq!(by_id.len(), EVENTS);
     for (id, times) in by_id.iter().filter(|(_, times)| **times > 1) {

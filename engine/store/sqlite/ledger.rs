@@ -44,7 +44,8 @@ impl Ledger for SqliteStore {
         let rows: Vec<(Option<i64>, i64)> = sqlx::query_as(
             "SELECT at, 0 FROM spending WHERE user = ?1 AND at > ?5
              UNION ALL
-             SELECT NULL, count(*) FROM message WHERE recipient = ?1 AND held IS NOT NULL
+             SELECT NULL, count(*) FROM message INDEXED BY message_held
+             WHERE recipient = ?1 AND held IS NOT NULL
                AND status IN (0, 1) AND due_at <= ?2 AND (priority, id) < (?3, ?4)",
         )
         .bind(asking.user.0.clone())
@@ -329,7 +330,8 @@ pub(super) async fn never_sent(
         .execute(&mut *connection)
         .await?;
     sqlx::query(
-        "UPDATE message SET due_at = ?2 WHERE recipient = ?1 AND held IS NOT NULL AND status = 0
+        "UPDATE message INDEXED BY message_held SET due_at = ?2
+         WHERE recipient = ?1 AND held IS NOT NULL AND status = 0
            AND due_at > ?2 AND code LIKE 'budget.%'",
     )
     .bind(user)
@@ -346,7 +348,8 @@ pub(super) async fn ask_again(
     now: Timestamp,
 ) -> sqlx::Result<()> {
     sqlx::query(
-        "UPDATE message SET due_at = ?2 WHERE recipient = ?1 AND held IS NOT NULL AND status = 0
+        "UPDATE message INDEXED BY message_held SET due_at = ?2
+         WHERE recipient = ?1 AND held IS NOT NULL AND status = 0
            AND due_at > ?2",
     )
     .bind(user.0.clone())
