@@ -46,11 +46,12 @@ const PLANNED: Bulk = Bulk {
     columns: 4,
     tail: ") AS v WHERE event.id = v.column1 AND fence = v.column2 RETURNING event.id",
 };
+/// The plus keeps SQLite from walking the index of all that is leased, where it has the ids.
 const ADVANCED: Bulk = Bulk {
     head: "UPDATE run SET status = v.column3, position = v.column4, wake_at = v.column5, \
              state = v.column6, fence = NULL, lease_until = NULL, tries = 0 FROM (",
     columns: 6,
-    tail: ") AS v WHERE run.id = v.column1 AND fence = v.column2 AND status = 1 RETURNING run.id",
+    tail: ") AS v WHERE run.id = v.column1 AND fence = v.column2 AND +status = 1 RETURNING run.id",
 };
 
 #[async_trait]
