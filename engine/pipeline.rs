@@ -118,7 +118,7 @@ impl Accept for Pipeline {
     ) -> Result<Vec<Result<ingest::Answer, Refusal>>, StoreError> {
         let catalog = self.catalog();
         let trace = telemetry::traceparent();
-        let admitted: Vec<Result<(Event, [u8; 32]), Refusal>> = events
+        let admitted: Vec<Result<(Arc<Event>, [u8; 32]), Refusal>> = events
             .into_iter()
             .map(|incoming| {
                 let hash = incoming.body_hash;
@@ -130,11 +130,13 @@ impl Accept for Pipeline {
                 )?;
                 event.trace = trace.clone();
                 event.sensitive = catalog.workflows.are_sensitive(&event.name);
-                Ok((event, hash))
+                Ok((Arc::new(event), hash))
             })
             .collect();
-        let fitting: Vec<&Event> = admitted.iter().flatten().map(|(event, _)| event).collect();
+        let fitting: Vec<Arc<Event>> =
+            admitted.iter().flatten().map(|(event, _)| event.clone()).collect();
         let mut plans = self.plan_now(&catalog, &fitting).await?.into_iter();
+        drop(fitting);
 
         let mut answers = Vec::with_capacity(admitted.len());
         let mut acceptances = Vec::with_capacity(plans.len());
@@ -142,7 +144,8 @@ impl Accept for Pipeline {
             answers.push(match each {
                 Err(refusal) => Some(Err(refusal)),
                 Ok((event, body_hash)) => {
-                    let plan = plans.next().unwrap_or_default();
+                    let (event, plan) =
+                        (Arc::unwrap_or_clone(event), plans.next().unwrap_or_default());
                     acceptances.push(Acceptance { event, body_hash, plan, emitter: None });
                     None
                 }

@@ -13,6 +13,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::{Done, Failure, Format, block_on};
+use crate::node::Roles;
 use report::Report;
 
 /// Loads an installation of its own with synthetic events and prints what it held.
@@ -66,15 +67,25 @@ impl Bench {
     }
 }
 
+/// Nothing is sent while a backlog is made.
+const API: Roles = Roles { api: true, worker: false, relay: false };
+
 /// The parts in turn, each between two bare loops, so that a machine that slows down shows.
 async fn measure(bench: &Bench) -> Result<Report, Failure> {
     let sink = sink::Sink::start(bench.events).await.map_err(Failure::service)?;
     let bare_before = load::bare(bench, &sink).await?;
-    let stage = stage::Stage::set(bench, &sink).await?;
+    let stage = stage::Stage::set(bench, &sink, API).await?;
     let idle_rss_kib = report::rss_kib("VmRSS:");
-    let http = load::http(bench, &stage, &sink).await?;
-    let (busy, beside) = load::busy(bench, &stage, &sink).await?;
-    let in_app = load::in_app(bench, &stage).await?;
+    let accepted = load::arrays(bench, &stage, "bench.http").await?.per_second;
+    sink.expect(bench.events);
+    let stage = stage.play(Roles::default()).await?;
+    let http = load::http(bench, &stage, &sink, accepted).await?;
+    let stage = stage.play(API).await?;
+    let accepted = load::arrays(bench, &stage, "bench.http-busy").await?.per_second;
+    sink.expect(bench.events);
+    let stage = stage.play(Roles::default()).await?;
+    let (busy, beside) = load::busy(bench, &stage, &sink, accepted).await?;
+    let (in_app, seen) = load::in_app(bench, &stage).await?;
     let singles = load::singles(bench, &stage).await?;
     let peak_rss_kib = report::rss_kib("VmHWM:");
     stage.strike().await;
@@ -86,6 +97,7 @@ async fn measure(bench: &Bench) -> Result<Report, Failure> {
         busy,
         beside,
         in_app,
+        seen,
         singles,
         idle_rss_kib,
         peak_rss_kib,

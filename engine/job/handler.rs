@@ -36,7 +36,9 @@ impl<D: Due> Service<Task<Claimed<D>>> for Handler<D> {
     fn call(&mut self, task: Task<Claimed<D>>) -> Self::Future {
         let pipeline = self.pipeline.clone();
         let claimed = task.args;
+        // In a box first: spawning moves what it is given several times, and this is large.
+        let work = async move { claimed.run(&pipeline).await }.boxed();
         // A panic is caught inside; the handle fails only with the runtime itself.
-        tokio::spawn(async move { claimed.run(&pipeline).await }).map(|_| Ok(())).boxed()
+        tokio::spawn(work).map(|_| Ok(())).boxed()
     }
 }

@@ -21,6 +21,9 @@ use crate::workflow::Workflow;
 /// Recipients of one write.
 const PAGE: usize = 500;
 
+/// Events of one request that are planned and rendered without letting others go on.
+const BREATH: usize = 16;
+
 /// Where an expansion goes on. A workflow that is gone by then is passed over.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Cursor {
@@ -40,7 +43,11 @@ struct Addressed<'a> {
 
 impl Pipeline {
     /// Plans what can be planned at once, one plan an event.
-    pub(super) async fn plan_now(&self, catalog: &Catalog, events: &[&Event]) -> Result<Vec<Plan>> {
+    pub(super) async fn plan_now(
+        &self,
+        catalog: &Catalog,
+        events: &[Arc<Event>],
+    ) -> Result<Vec<Plan>> {
         let now = self.clock.now();
         let mut plans = Vec::with_capacity(events.len());
         let mut wanted = Vec::with_capacity(events.len());
@@ -67,14 +74,14 @@ impl Pipeline {
         }
         let named: Vec<UserId> = named.into_iter().collect();
         let people = self.people(&named).await?;
-        for ((event, audiences), plan) in events.iter().zip(&wanted).zip(&mut plans) {
-            if audiences.is_empty() {
-                continue;
+        for (place, plan) in plans.iter_mut().enumerate() {
+            let (event, audiences) = (&events[place], &wanted[place]);
+            if place % BREATH == BREATH - 1 {
+                tokio::task::yield_now().await;
             }
-            let event = Arc::new(Event::clone(event));
             for (workflow, audience) in audiences {
                 for source in &audience.sources {
-                    let addressed = Addressed { workflow, event: &event, source };
+                    let addressed = Addressed { workflow, event, source };
                     self.begin_all(&addressed, source.users(), &people, plan);
                 }
             }

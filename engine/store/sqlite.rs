@@ -57,6 +57,10 @@ static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite")
 
 /// Connections that read beside the writer.
 const READERS: u32 = 3;
+/// Of the connection that writes, as `PRAGMA cache_size` has it: KiB, with a minus.
+const CACHE: &str = "-32768";
+/// Of each that reads: what it does not find there the system most often has.
+const READER_CACHE: &str = "-4096";
 /// In the order that [`decode::entry`] reads.
 const ENTRY: &str = "id, event, user, seq, category, title, message, priority, metadata, \
      created_at, read_at, sensitive, public_title";
@@ -90,7 +94,7 @@ impl SqliteStore {
         let epoch = epoch(&mut connection, &clock).await?;
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
-            .connect_with(options.read_only(true))
+            .connect_with(options.read_only(true).pragma("cache_size", READER_CACHE))
             .await?;
         Ok(Self {
             readers,
@@ -138,7 +142,7 @@ impl Installation for SqliteStore {
     }
 }
 
-/// As measured (docs/decisions/0001): WAL, FULL, 64 MB of cache, 256 MB of mmap, a checkpoint every 4,000 pages.
+/// As measured (docs/decisions/0001, 0050): WAL, FULL, no mmap, a checkpoint every 4,000 pages.
 fn options(url: &str) -> Result<SqliteConnectOptions> {
     Ok(SqliteConnectOptions::from_str(url)?
         .create_if_missing(true)
@@ -150,8 +154,7 @@ fn options(url: &str) -> Result<SqliteConnectOptions> {
         .row_buffer_size(512)
         .foreign_keys(false)
         .page_size(4096)
-        .pragma("cache_size", "-16384")
-        .pragma("mmap_size", "268435456")
+        .pragma("cache_size", CACHE)
         .pragma("temp_store", "MEMORY")
         .pragma("wal_autocheckpoint", "4000")
         .pragma("journal_size_limit", "67108864"))

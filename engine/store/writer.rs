@@ -9,6 +9,7 @@ use futures_util::future::BoxFuture;
 use sqlx::Database;
 use tokio::sync::{mpsc, oneshot};
 
+use super::decode::json;
 use super::{
     Acceptance, Accepted, Claim, Departed, Departure, Progress, QueueName, Result, Settlement,
     StoreError,
@@ -32,7 +33,7 @@ pub(super) type Calls<D> = mpsc::Receiver<Call<D>>;
 
 /// One call of the store. Those with many items are merged with their like.
 pub(super) enum Call<D: Database> {
-    Accept(Many<Acceptance, Accepted>),
+    Accept(Many<Ready, Accepted>),
     Depart(Many<Departure, Departed>),
     Settle(Many<Settlement, Option<Vec<Frame>>>),
     Planned(Many<Progress<EventId>, Option<Vec<Frame>>>),
@@ -42,10 +43,17 @@ pub(super) enum Call<D: Database> {
     Close(oneshot::Sender<()>),
 }
 
-/// Items in, as many answers out.
+/// Items in, as many answers out. The items go back with the answers: to drop them takes as long
+/// as to make them, and everybody waits for the writer.
 pub(super) struct Many<In, Out> {
     items: Vec<In>,
-    reply: oneshot::Sender<Result<Vec<Out>>>,
+    reply: oneshot::Sender<(Result<Vec<Out>>, Vec<In>)>,
+}
+
+/// An acceptance with its event's data as text, which its caller makes, for the same reason.
+pub(super) struct Ready {
+    pub acceptance: Acceptance,
+    pub data: String,
 }
 
 /// A claim on one queue, with the fence that its rows will bear.
@@ -73,6 +81,12 @@ pub(super) struct Other<D: Database> {
     done: Box<dyn FnOnce(Result<()>) + Send>,
 }
 
+impl From<Acceptance> for Ready {
+    fn from(acceptance: Acceptance) -> Self {
+        Self { data: json(&acceptance.event.data), acceptance }
+    }
+}
+
 impl<D: Database> Clone for Writer<D> {
     fn clone(&self) -> Self {
         Self { calls: self.calls.clone() }
@@ -96,7 +110,8 @@ impl<D: Database> Writer<D> {
         }
         let (reply, answer) = oneshot::channel();
         self.send(call(Many { items, reply })).await?;
-        answer.await.map_err(|_| StoreError::Closed)?
+        let (answers, _done_with) = answer.await.map_err(|_| StoreError::Closed)?;
+        answers
     }
 
     pub async fn claim(&self, call: ClaimCall) -> Result<Vec<D::Row>> {

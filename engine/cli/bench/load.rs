@@ -1,4 +1,4 @@
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -6,7 +6,7 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use serde_json::{Value, json};
 
-use super::report::{Delivery, Rate, Stopwatch, quantile};
+use super::report::{Beside, Delivery, Latency, Rate, Stopwatch};
 use super::sink::Sink;
 use super::stage::{BODY, Stage};
 use super::{Bench, LONGEST};
@@ -17,6 +17,13 @@ const ARRAYS: usize = 8;
 /// Events beside a load come in handfuls, so often.
 const TICKS_PER_SECOND: usize = 100;
 const TICK: Duration = Duration::from_millis(1000 / TICKS_PER_SECOND as u64);
+
+/// Events that were accepted in arrays.
+pub(super) struct Arrays {
+    pub per_second: f64,
+    /// When each array was sent.
+    sent_at: Vec<Instant>,
+}
 
 /// Renders and posts, with as many requests under way as the provider may have.
 pub(super) async fn bare(bench: &Bench, sink: &Sink) -> Result<Rate, Failure> {
@@ -50,79 +57,65 @@ pub(super) async fn bare(bench: &Bench, sink: &Sink) -> Result<Rate, Failure> {
     Ok(watch.per_event(count))
 }
 
-/// Events of one recipient and one HTTP provider, accepted in arrays while they are delivered.
-pub(super) async fn http(bench: &Bench, stage: &Stage, sink: &Sink) -> Result<Delivery, Failure> {
-    delivery(bench, stage, sink, "bench-http").await
+/// What was accepted while nobody sent, of one recipient and one HTTP provider each.
+pub(super) async fn http(
+    bench: &Bench,
+    stage: &Stage,
+    sink: &Sink,
+    accepted: f64,
+) -> Result<Delivery, Failure> {
+    let delivered = delivered(bench, sink).await?;
+    let sent_rows = stage.settled("bench-http", bench.events).await?;
+    Ok(Delivery { events: bench.events, accepted, delivered, sent_rows })
 }
 
-/// The same, with further events accepted beside it, one by one, at a steady rate: which came to
-/// so many a second.
+/// The same, with further events accepted beside it, one by one, at a steady rate.
 pub(super) async fn busy(
     bench: &Bench,
     stage: &Stage,
     sink: &Sink,
-) -> Result<(Delivery, f64), Failure> {
+    accepted: f64,
+) -> Result<(Delivery, Beside), Failure> {
     let began = Instant::now();
-    let accepted = Cell::new(0_u32);
-    let delivery = tokio::select! {
-        delivery = delivery(bench, stage, sink, "bench-http-busy") => delivery?,
-        failed = beside(bench, stage, &accepted) => return Err(failed),
+    let took = RefCell::default();
+    let delivered = tokio::select! {
+        delivered = delivered(bench, sink) => delivered?,
+        failed = beside(bench, stage, &took) => return Err(failed),
     };
-    Ok((delivery, f64::from(accepted.get()) / began.elapsed().as_secs_f64()))
+    let per_second = took.borrow().len() as f64 / began.elapsed().as_secs_f64();
+    let latency = Latency::of(took.into_inner());
+    let sent_rows = stage.settled("bench-http-busy", bench.events).await?;
+    let delivery = Delivery { events: bench.events, accepted, delivered, sent_rows };
+    Ok((delivery, Beside { per_second, latency }))
 }
 
-async fn delivery(
-    bench: &Bench,
-    stage: &Stage,
-    sink: &Sink,
-    workflow: &str,
-) -> Result<Delivery, Failure> {
-    sink.expect(bench.events);
-    let watch = Stopwatch::start();
-    let event = workflow.replacen('-', ".", 1);
-    let (accepted, sent_at) = arrays(bench, stage, &event, || sink.now()).await?;
-    tokio::time::timeout(LONGEST, sink.all()).await.map_err(Failure::service)?;
-    let delivered = watch.per_event(bench.events);
-    let mut latencies: Vec<Duration> = (0..bench.events)
-        .filter_map(|n| Some(sink.arrival(n)?.saturating_sub(*sent_at.get(n / bench.array)?)))
-        .collect();
-    Ok(Delivery {
-        events: bench.events,
-        accepted,
-        delivered,
-        p50_ms: quantile(&mut latencies, 0.5),
-        p99_ms: quantile(&mut latencies, 0.99),
-        sent_rows: stage.settled(workflow, bench.events).await?,
-    })
+/// From the first arrival at the sink to the last.
+async fn delivered(bench: &Bench, sink: &Sink) -> Result<Rate, Failure> {
+    let all = async {
+        sink.first().await;
+        let watch = Stopwatch::start();
+        sink.all().await;
+        watch.per_event(bench.events)
+    };
+    tokio::time::timeout(LONGEST, all).await.map_err(Failure::service)
 }
 
 /// Events for the inboxes of all users, one of whom is connected.
-pub(super) async fn in_app(bench: &Bench, stage: &Stage) -> Result<Delivery, Failure> {
+pub(super) async fn in_app(bench: &Bench, stage: &Stage) -> Result<(Delivery, Latency), Failure> {
     let mine = bench.events.div_ceil(bench.users);
     let reader = stage.reader(mine).await?;
-    let began = Instant::now();
     let watch = Stopwatch::start();
     // An inbox has its entry when the event is accepted: the rows counted afterwards prove it.
-    let (accepted, sent_at) = arrays(bench, stage, "bench.in_app", || began.elapsed()).await?;
+    let Arrays { per_second: accepted, sent_at } = arrays(bench, stage, "bench.in_app").await?;
     let delivered = watch.per_event(bench.events);
     let sent_rows = stage.counted("bench-in-app").await?;
     let arrivals = reader.frames(LONGEST).await?;
-    let mut latencies: Vec<Duration> = arrivals
-        .iter()
-        .enumerate()
-        .filter_map(|(place, (_, at))| {
-            let sent = sent_at.get(place * bench.users / bench.array)?;
-            Some(at.duration_since(began).saturating_sub(*sent))
-        })
-        .collect();
-    Ok(Delivery {
-        events: bench.events,
-        accepted,
-        delivered,
-        p50_ms: quantile(&mut latencies, 0.5),
-        p99_ms: quantile(&mut latencies, 0.99),
-        sent_rows,
-    })
+    let latencies = arrivals.iter().enumerate().filter_map(|(place, (_, at))| {
+        let sent = sent_at.get(place * bench.users / bench.array)?;
+        Some(at.duration_since(*sent))
+    });
+    let latency = Latency::of(latencies.collect());
+    Ok((Delivery { events: bench.events, accepted, delivered, sent_rows }, latency))
 }
 
 /// Accepts of events that nobody wants, one a request, on all connections.
@@ -147,8 +140,9 @@ pub(super) async fn singles(bench: &Bench, stage: &Stage) -> Result<Rate, Failur
     Ok(watch.per_event(bench.events))
 }
 
-/// Posts `bench.beside` events a second, until it is dropped; ends with a failure alone.
-async fn beside(bench: &Bench, stage: &Stage, accepted: &Cell<u32>) -> Failure {
+/// Posts `bench.beside` events a second, until it is dropped, and notes how long each took; ends
+/// with a failure alone.
+async fn beside(bench: &Bench, stage: &Stage, took: &RefCell<Vec<Duration>>) -> Failure {
     let http = match client(bench.connections) {
         Ok(http) => http,
         Err(failure) => return failure,
@@ -164,24 +158,21 @@ async fn beside(bench: &Bench, stage: &Stage, accepted: &Cell<u32>) -> Failure {
                 number += 1;
                 let event = json!({"name": "bench.single", "data": data(number, bench.users)});
                 let (http, url, key) = (http.clone(), url.clone(), key.clone());
-                under_way.push(async move { post(&http, &url, &key, &event).await });
+                let began = Instant::now();
+                under_way.push(async move {
+                    post(&http, &url, &key, &event).await.map(|()| began.elapsed())
+                });
             },
             Some(posted) = under_way.next() => match posted {
-                Ok(()) => accepted.set(accepted.get() + 1),
+                Ok(lasted) => took.borrow_mut().push(lasted),
                 Err(failure) => return failure,
             },
         }
     }
 }
 
-/// Posts all events in arrays, some requests at once. Answers the rate of their accepting, and
-/// when each array was sent.
-async fn arrays(
-    bench: &Bench,
-    stage: &Stage,
-    name: &str,
-    now: impl Fn() -> Duration,
-) -> Result<(f64, Vec<Duration>), Failure> {
+/// Posts all events in arrays, some requests at once.
+pub(super) async fn arrays(bench: &Bench, stage: &Stage, name: &str) -> Result<Arrays, Failure> {
     let http = client(ARRAYS)?;
     let url = stage.url("/v1/events");
     let began = Instant::now();
@@ -192,7 +183,7 @@ async fn arrays(
         let last = (first + bench.array).min(bench.events);
         let events: Vec<Value> =
             (first..last).map(|n| json!({"name": name, "data": data(n, bench.users)})).collect();
-        sent_at.push(now());
+        sent_at.push(Instant::now());
         let (http, url, key) = (http.clone(), url.clone(), stage.key.clone());
         under_way.push(async move { post(&http, &url, &key, &Value::from(events)).await });
         first = last;
@@ -203,7 +194,7 @@ async fn arrays(
     while let Some(done) = under_way.next().await {
         done?;
     }
-    Ok((bench.events as f64 / began.elapsed().as_secs_f64(), sent_at))
+    Ok(Arrays { per_second: bench.events as f64 / began.elapsed().as_secs_f64(), sent_at })
 }
 
 async fn post(http: &reqwest::Client, url: &str, key: &str, body: &Value) -> Result<(), Failure> {

@@ -12,9 +12,10 @@ pub(super) struct Report {
     pub http: Delivery,
     /// With other events accepted beside it.
     pub busy: Delivery,
-    /// As many of them a second.
-    pub beside: f64,
+    pub beside: Beside,
     pub in_app: Delivery,
+    /// From the accept's request to the relay's reader.
+    pub seen: Latency,
     /// Accepts, one event a request.
     pub singles: Rate,
     pub idle_rss_kib: u64,
@@ -39,15 +40,26 @@ pub(super) struct Stopwatch {
 #[derive(Debug, Serialize)]
 pub(super) struct Delivery {
     pub events: usize,
-    /// In arrays, while delivery goes on.
+    /// In arrays, and over HTTP before anything is sent.
     pub accepted: f64,
-    /// From the first accept to the last delivery.
+    /// From the first message's arrival to the last one's.
     pub delivered: Rate,
-    /// From the accept's request to the sink, or to the relay's reader. Milliseconds.
-    pub p50_ms: f64,
-    pub p99_ms: f64,
     /// Messages in state `sent`, counted in the store afterwards.
     pub sent_rows: u64,
+}
+
+/// Accepts, one event a request, while messages leave.
+#[derive(Debug, Serialize)]
+pub(super) struct Beside {
+    pub per_second: f64,
+    pub latency: Latency,
+}
+
+/// In milliseconds.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(super) struct Latency {
+    pub p50_ms: f64,
+    pub p99_ms: f64,
 }
 
 impl Report {
@@ -79,16 +91,36 @@ impl fmt::Display for Report {
                 (format!("{name}: accepted, in arrays"), part.accepted / self.bare());
             writeln!(f, "{title:<34}{:>12.0}{to_bare:>12.2}", part.accepted)?;
             self.row(f, &format!("{name}: delivered"), part.delivered)?;
-            writeln!(f, "{:>12.1}{:>12.1}", part.p50_ms, part.p99_ms)?;
+            if name == "in-app" {
+                write!(f, "{}", self.seen)?;
+            }
             let title = format!("{name}: rows sent");
-            writeln!(f, "{title:<34}{:>12} of {}", part.sent_rows, part.events)?;
+            writeln!(f, "\n{title:<34}{:>12} of {}", part.sent_rows, part.events)?;
         }
-        writeln!(f, "{:<34}{:>12.0}", "HTTP, busy: accepted beside it", self.beside)?;
+        let Beside { per_second, latency } = &self.beside;
+        writeln!(
+            f,
+            "{:<34}{per_second:>12.0}{:>24}{latency}",
+            "HTTP, busy: accepted beside it", ""
+        )?;
         self.row(f, "accepted, one by one", self.singles)?;
         writeln!(f)?;
         let mib = |kib: u64| kib as f64 / 1024.0;
         writeln!(f, "{:<34}{:>12.1}", "RSS before the load, MiB", mib(self.idle_rss_kib))?;
         writeln!(f, "{:<34}{:>12.1}", "RSS at its peak, MiB", mib(self.peak_rss_kib))
+    }
+}
+
+impl Latency {
+    pub fn of(mut latencies: Vec<Duration>) -> Self {
+        latencies.sort_unstable();
+        Self { p50_ms: quantile(&latencies, 0.5), p99_ms: quantile(&latencies, 0.99) }
+    }
+}
+
+impl fmt::Display for Latency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:>12.1}{:>12.1}", self.p50_ms, self.p99_ms)
     }
 }
 
@@ -116,12 +148,11 @@ fn cpu() -> Duration {
     Duration::from_millis(ticks * 10)
 }
 
-/// The given quantile of latencies, in milliseconds.
-pub(super) fn quantile(latencies: &mut [Duration], quantile: f64) -> f64 {
-    latencies.sort_unstable();
-    let last = latencies.len().saturating_sub(1);
+/// The given quantile of sorted latencies, in milliseconds.
+fn quantile(sorted: &[Duration], quantile: f64) -> f64 {
+    let last = sorted.len().saturating_sub(1);
     let place = (last as f64 * quantile).round() as usize;
-    latencies.get(place).map_or(0.0, |latency| latency.as_secs_f64() * 1000.0)
+    sorted.get(place).map_or(0.0, |latency| latency.as_secs_f64() * 1000.0)
 }
 
 /// A line of /proc/self/status, in KiB; 0 where there is none.

@@ -1,7 +1,6 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use axum::Router;
 use axum::body::Bytes;
@@ -10,30 +9,35 @@ use axum::http::StatusCode;
 use axum::routing::post;
 use tokio::sync::watch;
 
-/// An HTTP server that counts, and notes when each number first came.
+/// An HTTP server that counts what comes, each number once.
 pub(super) struct Sink {
     pub address: SocketAddr,
     seen: Arc<Seen>,
 }
 
 struct Seen {
-    began: Instant,
     count: AtomicUsize,
     wanted: AtomicUsize,
-    /// All that is wanted has come.
-    done: watch::Sender<bool>,
-    /// Microseconds since `began` at which each number came; 0: not yet.
-    arrivals: Vec<AtomicUsize>,
+    come: watch::Sender<Come>,
+    /// Whether each number has come.
+    numbers: Vec<AtomicBool>,
+}
+
+/// How much of what is wanted has come.
+#[derive(Clone, Copy, PartialEq, PartialOrd)]
+enum Come {
+    Nothing,
+    Some,
+    All,
 }
 
 impl Sink {
     pub async fn start(numbers: usize) -> std::io::Result<Self> {
         let seen = Arc::new(Seen {
-            began: Instant::now(),
             count: AtomicUsize::new(0),
             wanted: AtomicUsize::new(usize::MAX),
-            done: watch::Sender::new(false),
-            arrivals: (0..numbers).map(|_| AtomicUsize::new(0)).collect(),
+            come: watch::Sender::new(Come::Nothing),
+            numbers: (0..numbers).map(|_| AtomicBool::new(false)).collect(),
         });
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await?;
         let address = listener.local_addr()?;
@@ -48,39 +52,42 @@ impl Sink {
 
     /// Forgets what came, and waits for `wanted` from now on.
     pub fn expect(&self, wanted: usize) {
-        self.seen.done.send_replace(false);
+        self.seen.come.send_replace(Come::Nothing);
         self.seen.count.store(0, Ordering::SeqCst);
         self.seen.wanted.store(wanted, Ordering::SeqCst);
-        for arrival in &self.seen.arrivals {
-            arrival.store(0, Ordering::Relaxed);
+        for number in &self.seen.numbers {
+            number.store(false, Ordering::Relaxed);
         }
+    }
+
+    /// Returns when the first has come.
+    pub async fn first(&self) {
+        self.come(Come::Some).await;
     }
 
     /// Returns when all that is wanted has come.
     pub async fn all(&self) {
+        self.come(Come::All).await;
+    }
+
+    async fn come(&self, wanted: Come) {
         // The sender is this sink's own: it is not gone.
-        let _ = self.seen.done.subscribe().wait_for(|done| *done).await;
-    }
-
-    /// When number `n` came, on the clock of [`Sink::now`].
-    pub fn arrival(&self, n: usize) -> Option<Duration> {
-        let micros = self.seen.arrivals.get(n)?.load(Ordering::Relaxed);
-        (micros > 0).then(|| Duration::from_micros(micros as u64))
-    }
-
-    pub fn now(&self) -> Duration {
-        self.seen.began.elapsed()
+        let _ = self.seen.come.subscribe().wait_for(|come| *come >= wanted).await;
     }
 }
 
 async fn take(State(seen): State<Arc<Seen>>, body: Bytes) -> StatusCode {
-    if let Some(n) = number(&body)
-        && let Some(arrival) = seen.arrivals.get(n)
-    {
-        arrival.store(seen.began.elapsed().as_micros() as usize, Ordering::Relaxed);
+    let again =
+        |n: usize| seen.numbers.get(n).is_some_and(|number| number.swap(true, Ordering::Relaxed));
+    if number(&body).is_some_and(again) {
+        return StatusCode::OK;
     }
-    if seen.count.fetch_add(1, Ordering::SeqCst) + 1 == seen.wanted.load(Ordering::SeqCst) {
-        seen.done.send_replace(true);
+    let count = seen.count.fetch_add(1, Ordering::SeqCst) + 1;
+    if count == 1 {
+        seen.come.send_replace(Come::Some);
+    }
+    if count == seen.wanted.load(Ordering::SeqCst) {
+        seen.come.send_replace(Come::All);
     }
     StatusCode::OK
 }

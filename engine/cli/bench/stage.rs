@@ -1,5 +1,4 @@
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
@@ -30,7 +29,7 @@ const SECRET: &str = "a secret of the benchmark's own";
 /// An installation of the benchmark's own: a node on durable SQLite in a temporary folder.
 pub(super) struct Stage {
     node: Node,
-    folder: PathBuf,
+    config: Config,
     pub key: String,
 }
 
@@ -40,29 +39,22 @@ pub(super) struct Reader {
 }
 
 impl Stage {
-    pub async fn set(bench: &Bench, sink: &Sink) -> Result<Self, Failure> {
+    pub async fn set(bench: &Bench, sink: &Sink, roles: Roles) -> Result<Self, Failure> {
         let folder = std::env::temp_dir().join(format!("nuncio-bench-{}", std::process::id()));
         write(&folder).map_err(|error| Failure::Input(format!("{}: {error}", folder.display())))?;
-        let listener = TcpListener::bind(loopback(0)).await.map_err(Failure::service)?;
         let config = config(bench, sink, &folder);
-        let environment = Environment::default();
-        let cache = folder.join("plugins");
-        let compiler = crate::cli::compiler();
-        let setup = Setup {
-            config,
-            environment,
-            cache,
-            compiler,
-            listener,
-            roles: Roles::default(),
-            dev: false,
-        };
-        let node = Node::start(setup).await.map_err(|error| Failure::Service(in_full(&error)))?;
+        let node = start(&config, roles).await?;
         let clock = Clock::system();
         let (key, kept) = auth::issue(&clock, "bench", vec!["*".into()]);
         node.store().put_key(&kept).await.map_err(Failure::service)?;
         users(&node, bench.users, &clock).await?;
-        Ok(Self { node, folder, key })
+        Ok(Self { node, config, key })
+    }
+
+    /// The same installation, with a node that does this alone.
+    pub async fn play(self, roles: Roles) -> Result<Self, Failure> {
+        self.node.stop().await;
+        Ok(Self { node: start(&self.config, roles).await?, ..self })
     }
 
     pub fn url(&self, path: &str) -> String {
@@ -121,8 +113,9 @@ impl Stage {
     /// Stops the node and removes what it wrote.
     pub async fn strike(self) {
         self.node.stop().await;
-        if let Err(error) = std::fs::remove_dir_all(&self.folder) {
-            eprintln!("{} could not be removed: {error}", self.folder.display());
+        let folder = &self.config.engine.root;
+        if let Err(error) = std::fs::remove_dir_all(folder) {
+            eprintln!("{} could not be removed: {error}", folder.display());
         }
     }
 }
@@ -133,6 +126,19 @@ impl Reader {
         let arrived = tokio::time::timeout(longest, self.frames).await;
         arrived.map_err(Failure::service)?.map_err(Failure::service)
     }
+}
+
+async fn start(config: &Config, roles: Roles) -> Result<Node, Failure> {
+    let setup = Setup {
+        config: config.clone(),
+        environment: Environment::default(),
+        cache: config.engine.root.join("plugins"),
+        compiler: crate::cli::compiler(),
+        listener: TcpListener::bind(loopback(0)).await.map_err(Failure::service)?,
+        roles,
+        dev: false,
+    };
+    Node::start(setup).await.map_err(|error| Failure::Service(in_full(&error)))
 }
 
 fn sent_of(workflow: &str) -> MessageQuery {

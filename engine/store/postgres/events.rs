@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use async_trait::async_trait;
@@ -10,7 +11,7 @@ use super::rows::{each, key};
 use super::sealed::Clear;
 use super::{PostgresStore, plan, stops, waits};
 use crate::model::{Event, EventId, EventStatus, Run, Version, WorkflowName};
-use crate::store::writer::Call;
+use crate::store::writer::{Call, Ready};
 use crate::store::{
     Acceptance, Accepted, Backlog, EventRecord, Events, Result, SHOWN_RUNS, TOLD_RUNS, Timeline,
 };
@@ -35,7 +36,8 @@ impl Events for PostgresStore {
             self.vault.seal_event(event)?;
             self.vault.seal_plan(plan, &mut clear)?;
         }
-        let mut accepted = self.writer.many(Call::Accept, acceptances).await?;
+        let ready = acceptances.into_iter().map(Ready::from).collect();
+        let mut accepted = self.writer.many(Call::Accept, ready).await?;
         for each in &mut accepted {
             if let Accepted::New { frames, .. } = each {
                 clear.restore(frames);
@@ -197,14 +199,16 @@ impl PostgresStore {
 /// Writes events whose key is free with all that was planned from them.
 pub(super) async fn accept(
     connection: &mut PgConnection,
-    all: &[&Acceptance],
+    ready: &[&Ready],
 ) -> sqlx::Result<Vec<Accepted>> {
-    if all.is_empty() {
+    if ready.is_empty() {
         return Ok(Vec::new());
     }
-    let written = insert(connection, all).await?;
+    let all: Vec<&Acceptance> = ready.iter().map(|ready| &ready.acceptance).collect();
+    let texts = ready.iter().map(|ready| (&ready.acceptance, ready.data.as_str().into()));
+    let written = insert(connection, texts.collect()).await?;
     let firsts =
-        if written == all.len() as u64 { HashMap::new() } else { firsts(connection, all).await? };
+        if written == all.len() as u64 { HashMap::new() } else { firsts(connection, &all).await? };
     let answers: Vec<Accepted> = all.iter().map(|each| answer(each, &firsts)).collect();
     let new = |(_, answer): &(&&Acceptance, &Accepted)| matches!(answer, Accepted::New { .. });
     let plans: Vec<_> =
@@ -233,20 +237,23 @@ pub(super) async fn emitted(
     if all.is_empty() {
         return Ok(());
     }
-    insert(connection, all).await?;
+    let texts = all.iter().map(|each| (*each, json(&each.event.data).into()));
+    insert(connection, texts.collect()).await?;
     for acceptance in all {
         stops::note_unplanned(connection, &acceptance.plan).await?;
     }
     Ok(())
 }
 
-async fn insert(connection: &mut PgConnection, all: &[&Acceptance]) -> sqlx::Result<u64> {
-    let mut all = all.to_vec();
-    all.sort_by(|one, other| {
-        let key =
-            |each: &Acceptance| (each.event.tenant.clone(), each.event.idempotency_key.clone());
-        key(one).cmp(&key(other))
+/// Each with its data as text.
+async fn insert(
+    connection: &mut PgConnection,
+    mut texts: Vec<(&Acceptance, Cow<'_, str>)>,
+) -> sqlx::Result<u64> {
+    texts.sort_by_cached_key(|(each, _)| {
+        (each.event.tenant.clone(), each.event.idempotency_key.clone())
     });
+    let all: Vec<&Acceptance> = texts.iter().map(|(each, _)| *each).collect();
     let more = |each: &Acceptance| each.plan.more.clone();
     let told =
         |event: &Event| (!event.told.is_empty()).then(|| json(&serde_json::json!(event.told)));
@@ -257,7 +264,7 @@ async fn insert(connection: &mut PgConnection, all: &[&Acceptance]) -> sqlx::Res
         .bind(each(&all, |each| each.event.idempotency_key.as_deref().map(key)))
         .bind(each(&all, |each| each.body_hash.as_slice()))
         .bind(each(&all, |each| each.event.actor.as_ref().map(|user| user.as_str())))
-        .bind(each(&all, |each| json(&each.event.data)))
+        .bind(each(&texts, |(_, data)| data.as_ref()))
         .bind(each(&all, |each| millis(each.event.at)))
         .bind(each(&all, |each| millis(each.event.received_at)))
         .bind(each(&all, |each| more(each).map(|(at, _)| millis(at))))

@@ -93,8 +93,10 @@ impl Queue for PostgresStore {
         let rows = self.writer.claim(self.call(QueueName::Messages, claim)).await?;
         let mut messages = decode::beside(&rows, decode::message)?;
         messages.sort_by_key(|(message, _)| (message.priority, message.due_at, message.id));
-        let runs = self.runs_by_id(messages.iter().map(|(message, _)| message.run)).await?;
-        let events = self.events_by_id(messages.iter().map(|(message, _)| message.event)).await?;
+        let (runs, events) = tokio::try_join!(
+            self.runs_by_id(messages.iter().map(|(message, _)| message.run)),
+            self.events_by_id(messages.iter().map(|(message, _)| message.event)),
+        )?;
         let mut due = Vec::with_capacity(messages.len());
         for (message, row) in messages {
             let Some(run) = runs.get(&message.run).cloned() else { continue };

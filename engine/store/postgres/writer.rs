@@ -13,8 +13,8 @@ use tokio::time::Instant;
 use super::locks::Locks;
 use super::{claims, collections, connect, departures, events, ledger, queue, streams, waits};
 use crate::model::{Entry, Event, EventId, RunId, Stream};
-use crate::store::writer::{Call, Calls, ClaimCall, Many, Tick, Written, items};
-use crate::store::{Acceptance, Departure, Plan, Progress, Result, Settlement, StoreError};
+use crate::store::writer::{Call, Calls, ClaimCall, Many, Ready, Tick, Written, items};
+use crate::store::{Departure, Plan, Progress, Result, Settlement, StoreError};
 use crate::telemetry::RowsCommitted;
 
 /// Merged calls go to the lines that write; anything rare has a transaction of its own beside them,
@@ -261,7 +261,7 @@ struct Work<'t> {
     depart: Vec<&'t Departure>,
     planned: Vec<&'t Progress<EventId>>,
     advanced: Vec<&'t Progress<RunId>>,
-    accept: Vec<&'t Acceptance>,
+    accept: Vec<&'t Ready>,
 }
 
 impl Work<'_> {
@@ -273,9 +273,9 @@ impl Work<'_> {
             .iter()
             .map(|progress| &progress.plan)
             .chain(self.advanced.iter().map(|progress| &progress.plan))
-            .chain(self.accept.iter().map(|acceptance| &acceptance.plan))
+            .chain(self.accept.iter().map(|ready| &ready.acceptance.plan))
             .collect();
-        let events: Vec<&Event> = self.accept.iter().map(|acceptance| &acceptance.event).collect();
+        let events: Vec<&Event> = self.accept.iter().map(|ready| &ready.acceptance.event).collect();
         let mut locks = Locks::default();
         waits::lock(&mut locks, plans.iter().copied(), events.iter().copied());
         collections::lock(connection, &mut locks, &plans).await?;

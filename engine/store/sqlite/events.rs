@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
 use sqlx::{AssertSqlSafe, Row, SqliteConnection};
@@ -9,7 +11,7 @@ use super::sealed::Clear;
 use super::streams::Streams;
 use super::{SqliteStore, plan, stops, waits};
 use crate::model::{Event, EventId, EventStatus, Run, Version, WorkflowName};
-use crate::store::writer::Call;
+use crate::store::writer::{Call, Ready};
 use crate::store::{
     Acceptance, Accepted, Backlog, EventRecord, Events, Result, SHOWN_RUNS, TOLD_RUNS, Timeline,
 };
@@ -32,7 +34,8 @@ impl Events for SqliteStore {
             self.vault.seal_event(event)?;
             self.vault.seal_plan(plan, &mut clear)?;
         }
-        let mut accepted = self.writer.many(Call::Accept, acceptances).await?;
+        let ready = acceptances.into_iter().map(Ready::from).collect();
+        let mut accepted = self.writer.many(Call::Accept, ready).await?;
         for each in &mut accepted {
             if let Accepted::New { frames, .. } = each {
                 clear.restore(frames);
@@ -180,20 +183,23 @@ impl SqliteStore {
 pub(super) async fn accept(
     connection: &mut SqliteConnection,
     streams: &mut Streams,
-    all: &[&Acceptance],
+    all: &[&Ready],
 ) -> sqlx::Result<Vec<Accepted>> {
-    let written =
-        EVENTS.execute(connection, all, |query, acceptance| bind(query, acceptance)).await?;
+    let written = EVENTS
+        .execute(connection, all, |query, ready| {
+            bind(query, &ready.acceptance, Cow::Borrowed(&ready.data))
+        })
+        .await?;
     let mut answers = Vec::with_capacity(all.len());
-    for acceptance in all {
+    for Ready { acceptance, .. } in all {
         let first =
             if written == all.len() as u64 { None } else { first(connection, acceptance).await? };
         answers
             .push(first.unwrap_or(Accepted::New { id: acceptance.event.id, frames: Vec::new() }));
     }
-    let new = |(_, answer): &(&&Acceptance, &Accepted)| matches!(answer, Accepted::New { .. });
+    let new = |(_, answer): &(&&Ready, &Accepted)| matches!(answer, Accepted::New { .. });
     let plans: Vec<_> =
-        all.iter().zip(&answers).filter(new).map(|(acceptance, _)| &acceptance.plan).collect();
+        all.iter().zip(&answers).filter(new).map(|(ready, _)| &ready.acceptance.plan).collect();
     let mut written = plan::write(connection, streams, &plans).await?.into_iter();
     for answer in &mut answers {
         if let Accepted::New { frames, .. } = answer {
@@ -201,7 +207,7 @@ pub(super) async fn accept(
         }
     }
     let events: Vec<_> =
-        all.iter().zip(&answers).filter(new).map(|(acceptance, _)| &acceptance.event).collect();
+        all.iter().zip(&answers).filter(new).map(|(ready, _)| &ready.acceptance.event).collect();
     waits::make_due(connection, streams, &events).await?;
     Ok(answers)
 }
@@ -211,14 +217,18 @@ pub(super) async fn emitted(
     connection: &mut SqliteConnection,
     all: &[&Acceptance],
 ) -> sqlx::Result<()> {
-    EVENTS.execute(connection, all, |query, acceptance| bind(query, acceptance)).await?;
+    EVENTS
+        .execute(connection, all, |query, acceptance| {
+            bind(query, acceptance, json(&acceptance.event.data).into())
+        })
+        .await?;
     for acceptance in all {
         stops::note_unplanned(connection, &acceptance.plan).await?;
     }
     Ok(())
 }
 
-fn bind<'q>(query: Bound<'q>, acceptance: &'q Acceptance) -> Bound<'q> {
+fn bind<'q>(query: Bound<'q>, acceptance: &'q Acceptance, data: Cow<'q, str>) -> Bound<'q> {
     let Acceptance { event, body_hash, plan, .. } = acceptance;
     let more = plan.more.as_ref();
     let told = (!event.told.is_empty()).then(|| json(&serde_json::json!(event.told)));
@@ -229,7 +239,7 @@ fn bind<'q>(query: Bound<'q>, acceptance: &'q Acceptance) -> Bound<'q> {
         .bind(event.idempotency_key.as_deref())
         .bind(body_hash.as_slice())
         .bind(event.actor.as_ref().map(|user| shared(&user.0)))
-        .bind(json(&event.data))
+        .bind(data)
         .bind(millis(event.at))
         .bind(millis(event.received_at))
         .bind(more.map(|(at, _)| millis(*at)))

@@ -1,13 +1,13 @@
 use sqlx::Database;
 use tokio::sync::oneshot;
 
-use super::{Call, Calls, Claiming, Many, Other, ROWS};
+use super::{Call, Calls, Claiming, Many, Other, ROWS, Ready};
 use crate::model::{EventId, Frame, RunId};
-use crate::store::{Acceptance, Accepted, Departed, Departure, Progress, Settlement, StoreError};
+use crate::store::{Accepted, Departed, Departure, Progress, Settlement, StoreError};
 
 /// What one transaction writes.
 pub(in crate::store) struct Tick<D: Database> {
-    pub accept: Vec<Many<Acceptance, Accepted>>,
+    pub accept: Vec<Many<Ready, Accepted>>,
     pub depart: Vec<Many<Departure, Departed>>,
     pub settle: Vec<Many<Settlement, Option<Vec<Frame>>>>,
     pub planned: Vec<Many<Progress<EventId>, Option<Vec<Frame>>>>,
@@ -140,12 +140,13 @@ fn push<In, Out>(calls: &mut Vec<Many<In, Out>>, many: Many<In, Out>) -> usize {
 fn answer<In, Out>(calls: Vec<Many<In, Out>>, answers: Vec<Out>) {
     let mut answers = answers.into_iter();
     for call in calls {
-        let _ = call.reply.send(Ok(answers.by_ref().take(call.items.len()).collect()));
+        let own = answers.by_ref().take(call.items.len()).collect();
+        let _ = call.reply.send((Ok(own), call.items));
     }
 }
 
 fn fail<In, Out>(calls: Vec<Many<In, Out>>, error: &mut impl FnMut() -> StoreError) {
     for call in calls {
-        let _ = call.reply.send(Err(error()));
+        let _ = call.reply.send((Err(error()), call.items));
     }
 }
