@@ -13,7 +13,6 @@ use std::time::Duration;
 use clap::Args;
 
 use super::{Done, Failure, Format, block_on};
-use crate::node::Roles;
 use report::Report;
 
 /// Loads an installation of its own with synthetic events and prints what it held.
@@ -25,6 +24,9 @@ pub(super) struct Bench {
     /// An empty database to load instead of a SQLite file: `postgres:…`
     #[arg(long, value_name = "URL")]
     store: Option<String>,
+    /// Nodes that send, in this process; more than one needs a store that they can share
+    #[arg(long, default_value_t = 1, requires = "store")]
+    nodes: usize,
     /// Events of each part
     #[arg(long, default_value_t = 50_000)]
     events: usize,
@@ -67,23 +69,20 @@ impl Bench {
     }
 }
 
-/// Nothing is sent while a backlog is made.
-const API: Roles = Roles { api: true, worker: false, relay: false };
-
 /// The parts in turn, each between two bare loops, so that a machine that slows down shows.
 async fn measure(bench: &Bench) -> Result<Report, Failure> {
-    let sink = sink::Sink::start(bench.events).await.map_err(Failure::service)?;
+    let sink = sink::Sink::start(bench.events).map_err(Failure::service)?;
     let bare_before = load::bare(bench, &sink).await?;
-    let stage = stage::Stage::set(bench, &sink, API).await?;
+    let stage = stage::Stage::set(bench, &sink).await?;
     let idle_rss_kib = report::rss_kib("VmRSS:");
     let accepted = load::arrays(bench, &stage, "bench.http").await?.per_second;
     sink.expect(bench.events);
-    let stage = stage.play(Roles::default()).await?;
+    let stage = stage.play(bench, true).await?;
     let http = load::http(bench, &stage, &sink, accepted).await?;
-    let stage = stage.play(API).await?;
+    let stage = stage.play(bench, false).await?;
     let accepted = load::arrays(bench, &stage, "bench.http-busy").await?.per_second;
     sink.expect(bench.events);
-    let stage = stage.play(Roles::default()).await?;
+    let stage = stage.play(bench, true).await?;
     let (busy, beside) = load::busy(bench, &stage, &sink, accepted).await?;
     let (in_app, seen) = load::in_app(bench, &stage).await?;
     let singles = load::singles(bench, &stage).await?;

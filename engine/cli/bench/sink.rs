@@ -1,15 +1,19 @@
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
 
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::post;
+use tokio::runtime;
 use tokio::sync::watch;
 
-/// An HTTP server that counts what comes, each number once.
+/// An HTTP server that counts what comes, each number once. It has a thread of its own: in the
+/// runtime of those who send, a request and its answer would change hands without a switch, as
+/// nothing does that comes over a network.
 pub(super) struct Sink {
     pub address: SocketAddr,
     seen: Arc<Seen>,
@@ -32,17 +36,23 @@ enum Come {
 }
 
 impl Sink {
-    pub async fn start(numbers: usize) -> std::io::Result<Self> {
+    pub fn start(numbers: usize) -> std::io::Result<Self> {
         let seen = Arc::new(Seen {
             count: AtomicUsize::new(0),
             wanted: AtomicUsize::new(usize::MAX),
             come: watch::Sender::new(Come::Nothing),
             numbers: (0..numbers).map(|_| AtomicBool::new(false)).collect(),
         });
-        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await?;
+        let listener = TcpListener::bind(("127.0.0.1", 0))?;
+        listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let router = Router::new().route("/", post(take)).with_state(seen.clone());
-        tokio::spawn(async move { axum::serve(listener, router).await });
+        let runtime = runtime::Builder::new_current_thread().enable_io().build()?;
+        thread::Builder::new().name("sink".into()).spawn(move || {
+            runtime.block_on(async {
+                axum::serve(tokio::net::TcpListener::from_std(listener)?, router).await
+            })
+        })?;
         Ok(Self { address, seen })
     }
 

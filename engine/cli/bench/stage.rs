@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
+use futures_util::future::{join_all, try_join_all};
 use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
 
@@ -23,12 +24,16 @@ const HTTP: &str = include_str!("stage/bench-http.yaml");
 const BUSY: &str = include_str!("stage/bench-http-busy.yaml");
 const IN_APP: &str = include_str!("stage/bench-in-app.yaml");
 const ENTRY: &str = include_str!("stage/in_app.hbs");
+const API: Roles = Roles { api: true, worker: false, relay: false };
+const WORKER: Roles = Roles { api: false, worker: true, relay: false };
 /// Signs development tokens of this run alone.
 const SECRET: &str = "a secret of the benchmark's own";
 
 /// An installation of the benchmark's own: a node on durable SQLite in a temporary folder.
 pub(super) struct Stage {
     node: Node,
+    /// Those beside it, which only send.
+    others: Vec<Node>,
     config: Config,
     pub key: String,
 }
@@ -39,22 +44,28 @@ pub(super) struct Reader {
 }
 
 impl Stage {
-    pub async fn set(bench: &Bench, sink: &Sink, roles: Roles) -> Result<Self, Failure> {
+    /// Nothing is sent yet.
+    pub async fn set(bench: &Bench, sink: &Sink) -> Result<Self, Failure> {
         let folder = std::env::temp_dir().join(format!("nuncio-bench-{}", std::process::id()));
         write(&folder).map_err(|error| Failure::Input(format!("{}: {error}", folder.display())))?;
         let config = config(bench, sink, &folder);
-        let node = start(&config, roles).await?;
+        let node = start(&config, API).await?;
         let clock = Clock::system();
         let (key, kept) = auth::issue(&clock, "bench", vec!["*".into()]);
         node.store().put_key(&kept).await.map_err(Failure::service)?;
         users(&node, bench.users, &clock).await?;
-        Ok(Self { node, config, key })
+        Ok(Self { node, others: Vec::new(), config, key })
     }
 
-    /// The same installation, with a node that does this alone.
-    pub async fn play(self, roles: Roles) -> Result<Self, Failure> {
-        self.node.stop().await;
-        Ok(Self { node: start(&self.config, roles).await?, ..self })
+    /// The same installation, with nodes that send or one that does not.
+    pub async fn play(self, bench: &Bench, sends: bool) -> Result<Self, Failure> {
+        let Self { node, others, config, key } = self;
+        join_all(others.into_iter().chain([node]).map(Node::stop)).await;
+        let further = if sends { bench.nodes.saturating_sub(1) } else { 0 };
+        let node = start(&config, if sends { Roles::default() } else { API }).await?;
+        let others = (0..further).map(|_| start(&config, WORKER));
+        let others = try_join_all(others).await?;
+        Ok(Self { node, others, config, key })
     }
 
     pub fn url(&self, path: &str) -> String {
@@ -112,7 +123,7 @@ impl Stage {
 
     /// Stops the node and removes what it wrote.
     pub async fn strike(self) {
-        self.node.stop().await;
+        join_all(self.others.into_iter().chain([self.node]).map(Node::stop)).await;
         let folder = &self.config.engine.root;
         if let Err(error) = std::fs::remove_dir_all(folder) {
             eprintln!("{} could not be removed: {error}", folder.display());
