@@ -3,7 +3,7 @@
 //! (docs/reference/faults.md).
 //!
 //! Each scene runs with the tests in a short form. `NUNCIO_RIG=long` runs all of them at length, one
-//! after the other, and prints a table.
+//! after the other, and prints a table; the names of some, with commas between, run those.
 
 mod disk;
 mod ground;
@@ -29,7 +29,7 @@ macro_rules! scenes {
         $(
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $name() {
-                if !at_length() {
+                if asked("NUNCIO_RIG").is_none() {
                     let (rounds, events) = $short;
                     $scene(rounds, events).await.holds();
                 }
@@ -38,14 +38,15 @@ macro_rules! scenes {
 
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn everything_at_length() {
-            if !at_length() {
-                return;
-            }
+            let Some(wanted) = asked("NUNCIO_RIG") else { return };
             let mut report = Report::default();
             $(
-                let (rounds, events) = $long;
-                report.0.push($scene(rounds, events).await);
+                if wanted == "long" || wanted.split(',').any(|name| name == stringify!($name)) {
+                    let (rounds, events) = $long;
+                    report.0.push($scene(rounds, events).await);
+                }
             )*
+            assert!(!report.0.is_empty(), "no scene is called `{wanted}`");
             println!("rig: the report is {}", report.publish().display());
             report.0.iter().for_each(report::Line::holds);
         }
@@ -65,10 +66,6 @@ scenes! {
     a_node_that_stood_still_writes_nothing_of_anothers: many::sleeps, (1, 40), at length (9, 100);
     a_database_that_crashes_is_waited_for: many::database_crashes, (1, 20), at length (10, 60);
     redis_is_helpful_and_never_needed: many::redis_fails, (1, 20), at length (5, 60);
-}
-
-fn at_length() -> bool {
-    asked("NUNCIO_RIG").is_some_and(|form| form == "long")
 }
 
 #[expect(clippy::disallowed_methods, reason = "what whoever runs the tests asks of them")]

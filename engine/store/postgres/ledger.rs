@@ -4,12 +4,10 @@
 
 mod leave;
 
-use std::collections::{HashMap, HashSet};
-
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use sqlx::postgres::PgRow;
-use sqlx::{AssertSqlSafe, PgConnection, Row};
+use sqlx::{AssertSqlSafe, PgConnection};
 use uuid::Uuid;
 
 use super::PostgresStore;
@@ -17,7 +15,9 @@ use super::decode::{self, millis};
 use super::locks::{Kind, Locks};
 use super::rows::{each, key};
 use crate::model::{Message, MessageId, MessageStatus, UserId};
+use crate::store::joined::Joined;
 use crate::store::rounds::Round;
+use crate::store::settled::{Consequence, consequences};
 use crate::store::{
     Asking, Departure, Gathered, Ledger, Once, Result, Settlement, Spending, Users,
 };
@@ -72,14 +72,7 @@ impl Ledger for PostgresStore {
             format!("SELECT {} FROM message WHERE gathered_by = $1 ORDER BY id", decode::MESSAGE);
         let rows = sqlx::query(AssertSqlSafe(select)).bind(leader.0).fetch_all(&self.readers);
         let messages: Vec<Message> = decode::all(&rows.await?, decode::message)?;
-        let runs = self.runs_by_id(messages.iter().map(|message| message.run)).await?;
-        let events = self.events_by_id(messages.iter().map(|message| message.event)).await?;
-        let told = messages.into_iter().filter_map(|message| {
-            let run = runs.get(&message.run)?.clone();
-            let event = events.get(&message.event)?.clone();
-            Some(Gathered { message, run, event })
-        });
-        Ok(told.collect())
+        self.gathered_of(messages).await
     }
 }
 
@@ -145,43 +138,23 @@ pub(super) async fn count_too(
     Ok(())
 }
 
-/// What follows from settlements for others. `rows` are those of the statement that settled them:
-/// id, whether it left before, leads others, was put off, and its status.
 pub(super) async fn settled(
     connection: &mut PgConnection,
     rows: &[PgRow],
     round: &Round<'_, Settlement>,
 ) -> sqlx::Result<()> {
-    let mut touched = HashMap::new();
-    // A stop came while they were leaving: they are not tried again.
-    let mut stopped = HashSet::new();
-    for row in rows {
-        let (left, leads, held): (bool, bool, bool) =
-            (row.try_get(1)?, row.try_get(2)?, row.try_get(3)?);
-        if left || leads || held {
-            touched.insert(row.try_get::<Uuid, _>(0)?, held);
-        }
-        if row.try_get::<i64, _>(4)? == MessageStatus::Cancelled as i64 {
-            stopped.insert(row.try_get::<Uuid, _>(0)?);
-        }
-    }
-    for (_, each) in round {
-        let id = each.message;
-        let stopped_at = stopped.contains(&id.0).then(|| each.ended_at());
-        if let Some(at) = each.ended_unsent().or(stopped_at) {
-            if touched.contains_key(&id.0) {
-                never_sent(connection, id, at).await?;
+    for consequence in consequences(rows, round)? {
+        match consequence {
+            Consequence::NeverSent(settlement) => {
+                never_sent(connection, settlement.message, settlement.ended_at()).await?;
             }
-            continue;
-        }
-        let gathers = each.held.as_ref().and_then(|held| held.gathers.as_deref());
-        if let Some(key) = gathers {
-            gather(connection, id, key).await?;
-        } else if each.status != MessageStatus::Pending && touched.get(&id.0) == Some(&true) {
-            sqlx::query("UPDATE message SET held = NULL WHERE id = $1")
-                .bind(id.0)
-                .execute(&mut *connection)
-                .await?;
+            Consequence::Gathers(id, key) => gather(connection, id, key).await?,
+            Consequence::LetGo(id) => {
+                sqlx::query("UPDATE message SET held = NULL WHERE id = $1")
+                    .bind(id.0)
+                    .execute(&mut *connection)
+                    .await?;
+            }
         }
     }
     Ok(())

@@ -1,7 +1,7 @@
 //! Claims, departures and results: set statements, each fenced.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -14,9 +14,10 @@ use uuid::Uuid;
 use super::decode::{self, json, millis, run_status};
 use super::plan::{self, Delivered};
 use super::rows::{each, text};
-use super::sealed::unless_locked;
+use super::sealed::{Vault, unless_locked};
 use super::{PostgresStore, claims, ledger, recover, stops, waits};
-use crate::model::{Event, EventId, Fence, Frame, Run, RunId};
+use crate::model::{EventId, Fence, Frame, Run, RunId};
+use crate::store::joined::Joined;
 use crate::store::rounds::rounds;
 use crate::store::writer::{Call, ClaimCall};
 use crate::store::{
@@ -76,37 +77,12 @@ impl Queue for PostgresStore {
 
     async fn claim_runs(&self, claim: Claim) -> Result<Vec<DueRun>> {
         let rows = self.writer.claim(self.call(QueueName::Runs, claim)).await?;
-        let mut runs = decode::beside(&rows, decode::run)?;
-        runs.sort_by_key(|(run, _)| (run.priority, run.wake_at, run.id));
-        let events = self.events_by_id(runs.iter().map(|(run, _)| run.event)).await?;
-        let mut due = Vec::with_capacity(runs.len());
-        for (run, row) in runs {
-            let Some(event) = events.get(&run.event).cloned() else { continue };
-            let Some(run) = unless_locked(self.vault.open_run(run))? else { continue };
-            let (fence, attempt) = (Fence(row.try_get(14)?), decode::count(row, 15)?);
-            due.push(DueRun { run, event, fence, attempt });
-        }
-        Ok(due)
+        self.due_runs(rows).await
     }
 
     async fn claim_messages(&self, claim: Claim) -> Result<Vec<DueMessage>> {
         let rows = self.writer.claim(self.call(QueueName::Messages, claim)).await?;
-        let mut messages = decode::beside(&rows, decode::message)?;
-        messages.sort_by_key(|(message, _)| (message.priority, message.due_at, message.id));
-        let (runs, events) = tokio::try_join!(
-            self.runs_by_id(messages.iter().map(|(message, _)| message.run)),
-            self.events_by_id(messages.iter().map(|(message, _)| message.event)),
-        )?;
-        let mut due = Vec::with_capacity(messages.len());
-        for (message, row) in messages {
-            let Some(run) = runs.get(&message.run).cloned() else { continue };
-            let Some(event) = events.get(&message.event).cloned() else { continue };
-            let left_before = row.try_get::<Option<i64>, _>(20)?.is_some();
-            let (fence, claims) = (Fence(row.try_get(19)?), decode::count(row, 21)?);
-            let leads = row.try_get::<Option<&str>, _>(22)?.is_some();
-            due.push(DueMessage { message, run, event, fence, left_before, claims, leads });
-        }
-        Ok(due)
+        self.due_messages(rows).await
     }
 
     async fn depart(&self, departures: Vec<Departure>) -> Result<Vec<Departed>> {
@@ -223,31 +199,13 @@ impl PostgresStore {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         ClaimCall { queue, claim, turn, fence: Fence(self.clock.random_between(1, i64::MAX)) }
     }
+}
 
-    pub(super) async fn runs_by_id(
-        &self,
-        ids: impl Iterator<Item = RunId>,
-    ) -> Result<HashMap<RunId, Arc<Run>>> {
-        let rows = self.by_id(decode::RUN, "run", ids.map(|id| id.0).collect()).await?;
-        let mut runs = HashMap::with_capacity(rows.len());
-        for run in decode::all(&rows, decode::run)? {
-            let run = unless_locked(self.vault.open_run(run))?;
-            runs.extend(run.map(|run| (run.id, Arc::new(run))));
-        }
-        Ok(runs)
-    }
+impl Joined for PostgresStore {
+    type Row = PgRow;
 
-    pub(super) async fn events_by_id(
-        &self,
-        ids: impl Iterator<Item = EventId>,
-    ) -> Result<HashMap<EventId, Arc<Event>>> {
-        let rows = self.by_id(decode::EVENT, "event", ids.map(|id| id.0).collect()).await?;
-        let mut events = HashMap::with_capacity(rows.len());
-        for event in decode::all(&rows, decode::event)? {
-            let event = unless_locked(self.vault.open_event(event))?;
-            events.extend(event.map(|event| (event.id, Arc::new(event))));
-        }
-        Ok(events)
+    fn vault(&self) -> &Vault {
+        &self.vault
     }
 
     async fn by_id(&self, columns: &str, table: &str, ids: HashSet<Uuid>) -> Result<Vec<PgRow>> {

@@ -5,6 +5,7 @@ use uuid::Uuid;
 use super::SqliteStore;
 use super::decode::{self, millis};
 use crate::model::{Event, Match, RunId, StepPath, Version, WorkflowName};
+use crate::store::joined::Joined;
 use crate::store::{Concluded, Result, Waiting, Waits};
 
 /// The versions of an event's name that waits by key bear: one seek each, however many wait.

@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::SqliteStore;
 use super::decode::{self, millis};
 use crate::model::{EventId, MessageId, Run, RunId};
+use crate::store::joined::Joined;
 use crate::store::{Calendar, CalendarQuery, Due, Planned, Result};
 
 /// `?1` user, `?2` workflow, `?3` from, `?4` until, `?5` and `?6` after, `?7` limit. Each part
