@@ -5,6 +5,7 @@ mod harness;
 mod abuse;
 mod api;
 mod bad_input;
+mod bench;
 mod callbacks;
 mod check;
 mod collect;

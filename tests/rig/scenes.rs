@@ -109,7 +109,7 @@ pub async fn busy(rounds: usize, events: usize) -> Line {
 pub async fn torn_write(rounds: usize, events: usize) -> Line {
     let mut rig = Rig::raise("torn write in the WAL", 1, sqlite).await;
     let mut random = StdRng::seed_from_u64(seed());
-    for _ in 0..rounds {
+    for round in 1..=rounds {
         rig.pour(events);
         rig.arrivals(random.random_range(1..events)).await;
         rig.kill(0).await;
@@ -120,6 +120,9 @@ pub async fn torn_write(rounds: usize, events: usize) -> Line {
         wal.write_all_at(&half, end).expect("it is written");
         rig.start(0).await;
         rig.recovered().await;
+        if round % BREATH == 0 {
+            rig.drained().await;
+        }
     }
     rig.end().await
 }
