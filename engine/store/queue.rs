@@ -1,4 +1,5 @@
 use std::collections::HashSet;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -279,8 +280,10 @@ pub trait Queue {
     /// When the next job of `queue` falls due; `None` if nothing waits.
     async fn next_due(&self, queue: QueueName) -> Result<Option<Timestamp>>;
 
-    /// Ends leases past their time: `Leased` is due again; `Sending` gets an attempt with outcome
-    /// `unknown` and is due again where `retry_unknown` holds its channel, else `Unknown`.
+    /// Ends leases past their time: `Leased` is due again, one whose workers were lost more than
+    /// three times after a while, longer each time and apart from others, up to 11 s; `Sending`
+    /// gets an attempt with outcome `unknown` and is due again where `retry_unknown` holds its
+    /// channel, else `Unknown`.
     /// `everything` ends all leases: at the start of the only node.
     async fn recover(
         &self,
@@ -288,6 +291,15 @@ pub trait Queue {
         everything: bool,
         retry_unknown: &RetryUnknown<'_>,
     ) -> Result<Recovered>;
+}
+
+/// How long a message stays back whose workers were lost with it so many times: it may be what
+/// they die of. From the fourth time on longer each time, up to 10 s, and by its id up to 0.9 s
+/// more or less than others, so that it takes none of them along again and again.
+pub(super) fn setback(claims: u32, id: MessageId) -> Option<Duration> {
+    let apart = u64::from(id.0.as_bytes()[15] & 0xf) * 60;
+    let squared = u64::from(claims.saturating_mul(claims)) * 100;
+    (claims > 3).then(|| Duration::from_millis(squared.min(10_000) + apart))
 }
 
 /// Whether a message last handed to this (channel, provider) may be sent again.

@@ -117,6 +117,7 @@ macro_rules! exercise {
                 an_unknown_message_may_be_sent_again
                 events_and_runs_are_due_again
                 claims_of_messages_are_counted
+                what_loses_its_workers_stays_back
                 what_departs_meanwhile_is_not_given_up
             );
             exercise!(@ $make, stop:

@@ -8,7 +8,7 @@ use crate::model::{
     Attempt, AttemptNumber, AttemptOutcome, EventId, Fence, Frame, Message, MessageId,
     MessageStatus, RunId, RunStatus,
 };
-use crate::store::queue::RetryUnknown;
+use crate::store::queue::{RetryUnknown, setback};
 use crate::store::{
     Claim, Departed, Departure, DueEvent, DueMessage, DueRun, Failover, Progress, Queue, QueueName,
     Recovered, Result, Settlement, Unsent,
@@ -296,6 +296,9 @@ impl State {
                 recovered.unknown += 1;
             } else {
                 row.message.status = MessageStatus::Pending;
+                let back = setback(self.due_messages.claims(id), id);
+                let until = back.and_then(|back| now.saturating_add(back).ok());
+                row.message.due_at = row.message.due_at.max(until.unwrap_or(Timestamp::MIN));
                 recovered.released += 1;
             }
             self.place_message(id);

@@ -10,6 +10,13 @@ use super::{plan, waits};
 use crate::model::{Attempt, AttemptOutcome, MessageStatus};
 use crate::store::{Recovered, Unsent};
 
+/// With what `setback` says, in its words: the hexadecimal digit at the end of the id.
+const MESSAGES: &str = "UPDATE message SET status = 0, fence = NULL, lease_until = NULL, \
+      due_at = CASE WHEN tries > 3 THEN greatest(due_at, $2 + least(tries * tries * 100, 10000)
+        + position(right(id::text, 1) IN '123456789abcdef') * 60) ELSE due_at END
+    WHERE id = ANY(ARRAY(
+      SELECT id FROM message WHERE status = 1 AND lease_until <= $1 FOR UPDATE SKIP LOCKED))";
+
 /// Frees what is leased past its time, or everything. What was being sent by a (channel, provider)
 /// of `known` is journalled as `unknown`, and due again where that says so. Rows that another node is
 /// freeing, or whose owner is just writing, are passed over: they are looked at next time.
@@ -27,12 +34,11 @@ pub(super) async fn expired(
            FOR UPDATE SKIP LOCKED))",
         "UPDATE run SET status = 0, fence = NULL, lease_until = NULL WHERE id = ANY(ARRAY(
            SELECT id FROM run WHERE status = 1 AND lease_until <= $1 FOR UPDATE SKIP LOCKED))",
-        "UPDATE message SET status = 0, fence = NULL, lease_until = NULL WHERE id = ANY(ARRAY(
-           SELECT id FROM message WHERE status = 1 AND lease_until <= $1
-           FOR UPDATE SKIP LOCKED))",
     ] {
         released += sqlx::query(sql).bind(before).execute(&mut *connection).await?.rows_affected();
     }
+    let released_messages = sqlx::query(MESSAGES).bind(before).bind(millis(now));
+    released += released_messages.execute(&mut *connection).await?.rows_affected();
     for sql in [
         "DELETE FROM collection WHERE leader IS NULL AND closes_at <= $1",
         "DELETE FROM throttled WHERE until <= $1",

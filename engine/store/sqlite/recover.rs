@@ -9,6 +9,12 @@ use super::{plan, waits};
 use crate::model::{Attempt, AttemptOutcome, MessageStatus};
 use crate::store::{Recovered, Unsent};
 
+/// With what `setback` says, in its words: the hexadecimal digit at the end of the id.
+const MESSAGES: &str = "UPDATE message SET status = 0, fence = NULL, lease_until = NULL, \
+     due_at = CASE WHEN tries > 3 THEN max(due_at, ?2 + min(tries * tries * 100, 10000) \
+       + instr('123456789ABCDEF', substr(hex(id), -1)) * 60) ELSE due_at END
+    WHERE status = 1 AND lease_until <= ?1";
+
 /// Frees what is leased past its time, or everything. What was being sent by a (channel, provider)
 /// of `known` is journalled as `unknown`, and due again where that says so.
 pub(super) async fn expired(
@@ -22,10 +28,11 @@ pub(super) async fn expired(
     for sql in [
         "UPDATE event SET fence = NULL, lease_until = NULL WHERE fence IS NOT NULL AND lease_until <= ?",
         "UPDATE run SET status = 0, fence = NULL, lease_until = NULL WHERE status = 1 AND lease_until <= ?",
-        "UPDATE message SET status = 0, fence = NULL, lease_until = NULL WHERE status = 1 AND lease_until <= ?",
     ] {
         released += sqlx::query(sql).bind(before).execute(&mut *connection).await?.rows_affected();
     }
+    let released_messages = sqlx::query(MESSAGES).bind(before).bind(millis(now));
+    released += released_messages.execute(&mut *connection).await?.rows_affected();
     for sql in [
         "DELETE FROM collection WHERE leader IS NULL AND closes_at <= ?",
         "DELETE FROM throttled WHERE until <= ?",

@@ -124,6 +124,31 @@ pub async fn claims_of_messages_are_counted(scene: Scene) {
     assert_eq!(scene.claim_message().await.claims, 1, "it got somewhere");
 }
 
+/// It may be what they die of: it takes none of the others along again and again.
+pub async fn what_loses_its_workers_stays_back(scene: Scene) {
+    let suspects = [scene.send("42", |_, _| {}).await, scene.send("43", |_, _| {}).await];
+    for _ in 0..3 {
+        assert_eq!(scene.claim_messages(10).await.len(), 2);
+        recover(&scene, true).await;
+    }
+    assert_eq!(scene.claim_messages(10).await.len(), 2, "three losses may be anything's");
+    recover(&scene, true).await;
+    assert!(scene.claim_messages(10).await.is_empty());
+    for suspect in &suspects {
+        let apart = u64::from(suspect.id.0.as_bytes()[15] & 0xf) * 60;
+        let back = std::time::Duration::from_millis(1_600 + apart);
+        assert_eq!(scene.stored(suspect.id).await.message.due_at, scene.clock.after(back));
+    }
+    for losses in 5..=12_u64 {
+        scene.clock.advance(std::time::Duration::from_secs(11));
+        assert_eq!(scene.claim_messages(10).await.len(), 2);
+        recover(&scene, true).await;
+        let back = scene.stored(suspects[0].id).await.message.due_at - scene.now();
+        let longest = (losses * losses * 100).min(10_000) + 900;
+        assert!(back.total(jiff::Unit::Millisecond).is_ok_and(|back| back <= longest as f64));
+    }
+}
+
 pub async fn what_departs_meanwhile_is_not_given_up(scene: Scene) {
     let mail = scene.send("42", |_, _| {}).await;
     let text = scene.send("42", |_, message| message.channel = "sms".into()).await;
