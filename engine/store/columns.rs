@@ -15,6 +15,15 @@ pub(super) trait Columns {
     fn bytes(&self, place: usize) -> Result<&[u8]>;
 }
 
+/// A column that holds what its table does not allow.
+pub(super) fn unexpected(place: usize, found: &str) -> sqlx::Error {
+    sqlx::Error::Decode(format!("column {place} holds {found}").into())
+}
+
+pub(super) fn unreadable<E: std::fmt::Display>(place: usize) -> impl Fn(E) -> sqlx::Error {
+    move |error| sqlx::Error::Decode(format!("column {place}: {error}").into())
+}
+
 macro_rules! columns {
     ($($row:ty)+) => {$(
         impl Columns for $row {

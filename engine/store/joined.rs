@@ -62,7 +62,10 @@ pub(super) trait Joined: Sync {
     }
 
     /// Claimed runs, the most urgent first.
-    fn due_runs(&self, rows: Vec<Self::Row>) -> impl Future<Output = Result<Vec<DueRun>>> + Send {
+    fn due_runs<R: Columns + Send + Sync>(
+        &self,
+        rows: Vec<R>,
+    ) -> impl Future<Output = Result<Vec<DueRun>>> + Send {
         async move {
             let mut runs = decode::beside(&rows, decode::run)?;
             runs.sort_by_key(|(run, _)| (run.priority, run.wake_at, run.id));
@@ -79,9 +82,9 @@ pub(super) trait Joined: Sync {
     }
 
     /// Claimed messages, the most urgent first.
-    fn due_messages(
+    fn due_messages<R: Columns + Send + Sync>(
         &self,
-        rows: Vec<Self::Row>,
+        rows: Vec<R>,
     ) -> impl Future<Output = Result<Vec<DueMessage>>> + Send {
         async move {
             let mut messages = decode::beside(&rows, decode::message)?;

@@ -39,12 +39,15 @@ use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU8;
+use std::time::Duration;
 
 use async_trait::async_trait;
-use sqlx::ConnectOptions;
+use rusqlite::OpenFlags;
+use rusqlite::config::DbConfig;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
+use sqlx::{ConnectOptions, Connection};
 
 use super::{Installation, QueueName, Result, decode, sealed, unavailable};
 use crate::clock::Clock;
@@ -55,16 +58,25 @@ use writer::Writer;
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");
 
+/// How long one waits for another process that writes.
+const BUSY: Duration = Duration::from_secs(5);
 /// Connections that read beside the writer.
 const READERS: u32 = 3;
-/// Of the connection that writes, as `PRAGMA cache_size` has it: KiB, with a minus.
-const CACHE: &str = "-32768";
+/// Of the connection that writes. As measured (docs/decisions/0001, 0050): WAL, FULL, no mmap, a
+/// checkpoint every 4,000 pages. The cache's size is in KiB, with a minus.
+const WRITING: &str = "PRAGMA journal_mode = WAL;
+     PRAGMA synchronous = FULL;
+     PRAGMA foreign_keys = OFF;
+     PRAGMA cache_size = -32768;
+     PRAGMA temp_store = MEMORY;
+     PRAGMA wal_autocheckpoint = 4000;
+     PRAGMA journal_size_limit = 67108864;";
 /// Of each that reads: what it does not find there the system most often has.
 const READER_CACHE: &str = "-4096";
 /// In the order that [`decode::entry`] reads.
 const ENTRY: &str = "id, event, user, seq, category, title, message, priority, metadata, \
      created_at, read_at, sensitive, public_title";
-/// Prepared statements kept by a connection: every bulk statement in every chunk size.
+/// Prepared statements kept by a connection: more than there are.
 const STATEMENTS: usize = 256;
 
 /// A SQLite database file, open. Clones share it.
@@ -89,16 +101,18 @@ impl SqliteStore {
     pub async fn open(url: &str, clock: Clock) -> Result<Self> {
         let options = options(url)?;
         make_private(options.get_filename());
-        let mut connection = options.connect().await?;
-        MIGRATIONS.run(&mut connection).await.map_err(unavailable)?;
-        let epoch = epoch(&mut connection, &clock).await?;
+        let mut first = options.connect().await?;
+        MIGRATIONS.run(&mut first).await.map_err(unavailable)?;
+        let epoch = epoch(&mut first, &clock).await?;
+        first.close().await?;
+        let writing = writing(options.get_filename())?;
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
             .connect_with(options.read_only(true).pragma("cache_size", READER_CACHE))
             .await?;
         Ok(Self {
             readers,
-            writer: writer::start(connection),
+            writer: writer::start(writing).map_err(unavailable)?,
             people: Arc::new(People::new()),
             vault: Vault::without_keys(clock.clone()),
             clock,
@@ -142,22 +156,28 @@ impl Installation for SqliteStore {
     }
 }
 
-/// As measured (docs/decisions/0001, 0050): WAL, FULL, no mmap, a checkpoint every 4,000 pages.
 fn options(url: &str) -> Result<SqliteConnectOptions> {
     Ok(SqliteConnectOptions::from_str(url)?
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
-        .busy_timeout(std::time::Duration::from_secs(5))
+        .busy_timeout(BUSY)
         .statement_cache_capacity(STATEMENTS)
         .command_buffer_size(64)
         .row_buffer_size(512)
         .foreign_keys(false)
-        .page_size(4096)
-        .pragma("cache_size", CACHE)
-        .pragma("temp_store", "MEMORY")
-        .pragma("wal_autocheckpoint", "4000")
-        .pragma("journal_size_limit", "67108864"))
+        .page_size(4096))
+}
+
+fn writing(path: &Path) -> Result<rusqlite::Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = rusqlite::Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    connection.execute_batch(WRITING)?;
+    // Without it a statement whose plan might depend on a value is planned again for each value.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    Ok(connection)
 }
 
 /// Makes a new database file its owner's alone; SQLite gives the files beside it the same mode.

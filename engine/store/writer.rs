@@ -5,8 +5,8 @@
 
 mod tick;
 
-use futures_util::future::BoxFuture;
-use sqlx::Database;
+use std::convert::Infallible;
+
 use tokio::sync::{mpsc, oneshot};
 
 use super::decode::json;
@@ -23,23 +23,43 @@ const WAITING: usize = 8192;
 /// Rows of one transaction, roughly: bounds how long a single call can wait for its commit.
 const ROWS: usize = 4096;
 
-/// The handle of the writing task.
-pub(super) struct Writer<D: Database> {
-    calls: mpsc::Sender<Call<D>>,
+/// What the writer of one kind of database answers, and what it takes beside the calls of all.
+pub(super) trait Base: 'static {
+    /// A claimed row.
+    type Row: Send;
+    /// What is rare: an operation of its own in the shared transaction.
+    type Other: Answered + Send;
+}
+
+pub(super) trait Answered {
+    /// Tells the caller whether its transaction was committed.
+    fn answer(self, committed: Result<()>);
+}
+
+/// Of a store that has other ways for what is rare.
+impl Answered for Infallible {
+    fn answer(self, _: Result<()>) {
+        match self {}
+    }
+}
+
+/// The handle of what writes.
+pub(super) struct Writer<B: Base> {
+    calls: mpsc::Sender<Call<B>>,
 }
 
 /// What waits to be written.
-pub(super) type Calls<D> = mpsc::Receiver<Call<D>>;
+pub(super) type Calls<B> = mpsc::Receiver<Call<B>>;
 
 /// One call of the store. Those with many items are merged with their like.
-pub(super) enum Call<D: Database> {
+pub(super) enum Call<B: Base> {
     Accept(Many<Ready, Accepted>),
     Depart(Many<Departure, Departed>),
     Settle(Many<Settlement, Option<Vec<Frame>>>),
     Planned(Many<Progress<EventId>, Option<Vec<Frame>>>),
     Advanced(Many<Progress<RunId>, Option<Vec<Frame>>>),
-    Claim(Claiming<D>),
-    Other(Other<D>),
+    Claim(Claiming<B>),
+    Other(B::Other),
     Close(oneshot::Sender<()>),
 }
 
@@ -65,20 +85,9 @@ pub(super) struct ClaimCall {
     pub fence: Fence,
 }
 
-pub(super) struct Claiming<D: Database> {
+pub(super) struct Claiming<B: Base> {
     pub call: ClaimCall,
-    reply: oneshot::Sender<Result<Vec<D::Row>>>,
-}
-
-type Operation<D> = Box<
-    dyn for<'c> FnMut(&'c mut <D as Database>::Connection) -> BoxFuture<'c, sqlx::Result<()>>
-        + Send,
->;
-
-/// Anything rare: an operation of its own in the shared transaction.
-pub(super) struct Other<D: Database> {
-    pub run: Operation<D>,
-    done: Box<dyn FnOnce(Result<()>) + Send>,
+    reply: oneshot::Sender<Result<Vec<B::Row>>>,
 }
 
 impl From<Acceptance> for Ready {
@@ -87,14 +96,14 @@ impl From<Acceptance> for Ready {
     }
 }
 
-impl<D: Database> Clone for Writer<D> {
+impl<B: Base> Clone for Writer<B> {
     fn clone(&self) -> Self {
         Self { calls: self.calls.clone() }
     }
 }
 
-impl<D: Database> Writer<D> {
-    pub fn new() -> (Self, Calls<D>) {
+impl<B: Base> Writer<B> {
+    pub fn new() -> (Self, Calls<B>) {
         let (calls, receiver) = mpsc::channel(WAITING);
         (Self { calls }, receiver)
     }
@@ -102,7 +111,7 @@ impl<D: Database> Writer<D> {
     /// Sends `items` with the next transaction and waits for its commit.
     pub async fn many<In, Out>(
         &self,
-        call: fn(Many<In, Out>) -> Call<D>,
+        call: fn(Many<In, Out>) -> Call<B>,
         items: Vec<In>,
     ) -> Result<Vec<Out>> {
         if items.is_empty() {
@@ -114,36 +123,9 @@ impl<D: Database> Writer<D> {
         answers
     }
 
-    pub async fn claim(&self, call: ClaimCall) -> Result<Vec<D::Row>> {
+    pub async fn claim(&self, call: ClaimCall) -> Result<Vec<B::Row>> {
         let (reply, answer) = oneshot::channel();
         self.send(Call::Claim(Claiming { call, reply })).await?;
-        answer.await.map_err(|_| StoreError::Closed)?
-    }
-
-    /// Runs `operation` in the next transaction. It may be run again, if the transaction that it
-    /// shared was rolled back for another's sake.
-    pub async fn other<T, F>(&self, mut operation: F) -> Result<T>
-    where
-        T: Send + 'static,
-        F: for<'c> FnMut(&'c mut D::Connection) -> BoxFuture<'c, sqlx::Result<T>> + Send + 'static,
-    {
-        let (reply, answer) = oneshot::channel();
-        let (outcome, outcomes) = std::sync::mpsc::channel();
-        let run: Operation<D> = Box::new(move |connection| {
-            let outcome = outcome.clone();
-            let running = operation(connection);
-            Box::pin(async move {
-                let _ = outcome.send(running.await?);
-                Ok(())
-            })
-        });
-        let done = Box::new(move |committed: Result<()>| {
-            // Of several runs the last is the one that was committed.
-            let result =
-                committed.and_then(|()| outcomes.try_iter().last().ok_or(StoreError::Closed));
-            let _ = reply.send(result);
-        });
-        self.send(Call::Other(Other { run, done })).await?;
         answer.await.map_err(|_| StoreError::Closed)?
     }
 
@@ -155,7 +137,7 @@ impl<D: Database> Writer<D> {
         }
     }
 
-    async fn send(&self, call: Call<D>) -> Result<()> {
+    pub async fn send(&self, call: Call<B>) -> Result<()> {
         self.calls.send(call).await.map_err(|_| StoreError::Closed)
     }
 }

@@ -1,11 +1,12 @@
 //! The connections that write, and what becomes of a transaction that fails.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgRow};
-use sqlx::{Connection, PgConnection, Postgres};
+use sqlx::{Connection, PgConnection};
 use tokio::sync::{Mutex, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -13,7 +14,7 @@ use tokio::time::Instant;
 use super::locks::Locks;
 use super::{claims, collections, connect, departures, events, ledger, queue, streams, waits};
 use crate::model::{Entry, Event, EventId, RunId, Stream};
-use crate::store::writer::{Call, Calls, ClaimCall, Many, Ready, Tick, Written, items};
+use crate::store::writer::{Base, Call, Calls, ClaimCall, Many, Ready, Tick, Written, items};
 use crate::store::{Departure, Plan, Progress, Result, Settlement, StoreError};
 use crate::telemetry::RowsCommitted;
 
@@ -25,6 +26,13 @@ pub(super) struct Writer {
     others: PgPool,
     /// Who waits for one of the others' connections, as long as they are there, waits here.
     places: Arc<Semaphore>,
+}
+
+pub(super) enum Postgres {}
+
+impl Base for Postgres {
+    type Row = PgRow;
+    type Other = Infallible;
 }
 
 /// Transactions of one node at once: while one waits for its commit, another is filled.

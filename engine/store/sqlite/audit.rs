@@ -3,6 +3,7 @@ use sqlx::QueryBuilder;
 
 use super::SqliteStore;
 use super::decode::{self, millis};
+use super::rows::Statements;
 use crate::model::AuditRecord;
 use crate::store::audit::read;
 use crate::store::{AuditQuery, Audits, Result};
@@ -12,20 +13,12 @@ impl Audits for SqliteStore {
     async fn record(&self, record: AuditRecord) -> Result<()> {
         self.writer
             .other(move |connection| {
-                let record = record.clone();
-                Box::pin(async move {
-                    sqlx::query(
-                        "INSERT INTO audit (at, who, what, about, detail) VALUES (?, ?, ?, ?, ?)",
-                    )
-                    .bind(millis(record.at))
-                    .bind(record.who)
-                    .bind(record.what.as_str())
-                    .bind(record.about)
-                    .bind(record.detail.to_string())
-                    .execute(connection)
-                    .await?;
-                    Ok(())
-                })
+                let (at, what) = (millis(record.at), record.what.as_str());
+                connection.run(
+                    "INSERT INTO audit (at, who, what, about, detail) VALUES (?, ?, ?, ?, ?)",
+                    (at, &record.who, what, &record.about, record.detail.to_string()),
+                )?;
+                Ok(())
             })
             .await
     }

@@ -4,6 +4,7 @@ use uuid::Uuid;
 
 use super::SqliteStore;
 use super::decode::{self, millis};
+use super::rows::Statements;
 use crate::model::{Event, Match, RunId, StepPath, Version, WorkflowName};
 use crate::store::joined::Joined;
 use crate::store::{Concluded, Result, Waiting, Waits};
@@ -107,24 +108,15 @@ impl Waits for SqliteStore {
         let row: Option<(bool, Option<Uuid>)> = self
             .writer
             .other(move |connection| {
-                let step = step.clone();
-                Box::pin(async move {
-                    let row = sqlx::query_as(
-                        "UPDATE wait SET concluded = 1 WHERE run = ? AND step = ? AND item = ?
-                         RETURNING matched, matched_by",
-                    )
-                    .bind(run.0)
-                    .bind(step.0.clone())
-                    .bind(i64::from(item))
-                    .fetch_optional(&mut *connection)
-                    .await?;
-                    // What ended without a match is no longer looked up by events.
-                    sqlx::query("DELETE FROM awaited WHERE run = ?")
-                        .bind(run.0)
-                        .execute(connection)
-                        .await?;
-                    Ok(row)
-                })
+                let row = connection.maybe(
+                    "UPDATE wait SET concluded = 1 WHERE run = ? AND step = ? AND item = ?
+                     RETURNING matched, matched_by",
+                    (run.0, step.as_str(), i64::from(item)),
+                    |row| Ok((row.get(0)?, row.get(1)?)),
+                )?;
+                // What ended without a match is no longer looked up by events.
+                connection.run("DELETE FROM awaited WHERE run = ?", [run.0])?;
+                Ok(row)
             })
             .await?;
         Ok(match row {

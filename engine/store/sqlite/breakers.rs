@@ -3,6 +3,7 @@ use jiff::Timestamp;
 
 use super::SqliteStore;
 use super::decode::{self, millis};
+use super::rows::Statements;
 use crate::model::ProviderName;
 use crate::store::breaker::read;
 use crate::store::{Breaker, Breakers, Result};
@@ -21,25 +22,22 @@ impl Breakers for SqliteStore {
         let breaker = breaker.clone();
         self.writer
             .other(move |connection| {
-                let breaker = breaker.clone();
-                Box::pin(async move {
-                    sqlx::query(
-                        "INSERT INTO breaker (provider, host, code, since, until, openings)
-                         VALUES (?, ?, ?, ?, ?, ?)
-                         ON CONFLICT (provider, host) DO UPDATE SET code = excluded.code,
-                           until = max(until, excluded.until), probe_until = NULL,
-                           openings = max(openings, excluded.openings)",
-                    )
-                    .bind(breaker.provider.as_str())
-                    .bind(&breaker.host)
-                    .bind(&breaker.code)
-                    .bind(millis(breaker.since))
-                    .bind(millis(breaker.until))
-                    .bind(i64::from(breaker.openings))
-                    .execute(connection)
-                    .await?;
-                    Ok(())
-                })
+                connection.run(
+                    "INSERT INTO breaker (provider, host, code, since, until, openings)
+                     VALUES (?, ?, ?, ?, ?, ?)
+                     ON CONFLICT (provider, host) DO UPDATE SET code = excluded.code,
+                       until = max(until, excluded.until), probe_until = NULL,
+                       openings = max(openings, excluded.openings)",
+                    (
+                        breaker.provider.as_str(),
+                        &breaker.host,
+                        &breaker.code,
+                        millis(breaker.since),
+                        millis(breaker.until),
+                        i64::from(breaker.openings),
+                    ),
+                )?;
+                Ok(())
             })
             .await
     }
@@ -54,20 +52,12 @@ impl Breakers for SqliteStore {
         let (provider, host) = (provider.to_string(), host.to_owned());
         self.writer
             .other(move |connection| {
-                let (provider, host) = (provider.clone(), host.clone());
-                Box::pin(async move {
-                    let taken = sqlx::query(
-                        "UPDATE breaker SET probe_until = ?4 WHERE provider = ?1 AND host = ?2
-                           AND until <= ?3 AND (probe_until IS NULL OR probe_until <= ?3)",
-                    )
-                    .bind(provider)
-                    .bind(host)
-                    .bind(millis(now))
-                    .bind(millis(until))
-                    .execute(connection)
-                    .await?;
-                    Ok(taken.rows_affected() > 0)
-                })
+                let taken = connection.run(
+                    "UPDATE breaker SET probe_until = ?4 WHERE provider = ?1 AND host = ?2
+                       AND until <= ?3 AND (probe_until IS NULL OR probe_until <= ?3)",
+                    (&provider, &host, millis(now), millis(until)),
+                )?;
+                Ok(taken > 0)
             })
             .await
     }
@@ -76,15 +66,9 @@ impl Breakers for SqliteStore {
         let (provider, host) = (provider.to_string(), host.to_owned());
         self.writer
             .other(move |connection| {
-                let (provider, host) = (provider.clone(), host.clone());
-                Box::pin(async move {
-                    sqlx::query("DELETE FROM breaker WHERE provider = ? AND host = ?")
-                        .bind(provider)
-                        .bind(host)
-                        .execute(connection)
-                        .await?;
-                    Ok(())
-                })
+                let sql = "DELETE FROM breaker WHERE provider = ? AND host = ?";
+                connection.run(sql, (&provider, &host))?;
+                Ok(())
             })
             .await
     }

@@ -2,10 +2,10 @@
 
 use std::sync::{Arc, LazyLock};
 
-use sqlx::sqlite::SqliteRow;
-use sqlx::{AssertSqlSafe, SqliteConnection};
+use rusqlite::Connection;
 
 use super::decode::{self, millis};
+use super::rows::{Row, Statements};
 use crate::model::Lane;
 use crate::store::QueueName;
 use crate::store::writer::ClaimCall;
@@ -26,8 +26,8 @@ const PLACES: &str = "WITH RECURSIVE place(at) AS (
 
 /// Class by class, in each the lane whose turn it is first; `?5` is the turn. Without the limit
 /// (all places there are) SQLite would leave out the order.
-static MESSAGES: LazyLock<Arc<str>> = LazyLock::new(|| {
-    let sql = format!(
+static MESSAGES: LazyLock<String> = LazyLock::new(|| {
+    format!(
         "UPDATE message SET status = 1, fence = ?1, lease_until = ?2, tries = tries + 1 WHERE id IN
            ({PLACES}
             SELECT m.id FROM
@@ -39,8 +39,7 @@ static MESSAGES: LazyLock<Arc<str>> = LazyLock::new(|| {
               AND m.due_at <= ?3 LIMIT ?4)
          RETURNING {}",
         decode::MESSAGE
-    );
-    sql.into()
+    )
 });
 
 /// The earliest moment at which a message falls due.
@@ -56,45 +55,40 @@ pub(super) static NEXT_MESSAGE: LazyLock<Arc<str>> = LazyLock::new(|| {
 
 /// One class after the other (docs/decisions/0002, T17): a single `ORDER BY priority, due_at` would walk all
 /// rows that fall due later.
-pub(super) async fn claim(
-    connection: &mut SqliteConnection,
-    call: &ClaimCall,
-) -> sqlx::Result<Vec<SqliteRow>> {
-    let sql: Arc<str> = match call.queue {
-        QueueName::Events => format!(
-            "UPDATE event SET fence = ?1, lease_until = ?2, tries = tries + 1 WHERE id IN
-               (SELECT id FROM event WHERE plan_at <= ?3 AND fence IS NULL ORDER BY plan_at LIMIT ?4)
-             RETURNING {}",
-            decode::EVENT
-        )
-        .into(),
-        QueueName::Runs => format!(
-            "UPDATE run SET status = 1, fence = ?1, lease_until = ?2, tries = tries + 1 WHERE id IN
-               (SELECT id FROM ({})) RETURNING {}",
-            runs_by_class(),
-            decode::RUN
-        )
-        .into(),
-        QueueName::Messages => MESSAGES.clone(),
-    };
-    let query = sqlx::query(AssertSqlSafe(sql))
-        .bind(call.fence.0)
-        .bind(millis(call.claim.until))
-        .bind(millis(call.claim.now))
-        .bind(i64::try_from(call.claim.limit).unwrap_or(i64::MAX));
-    let query = match call.queue {
-        QueueName::Messages => query.bind(i64::from(call.turn % Lane::COUNT)),
-        QueueName::Events | QueueName::Runs => query,
-    };
-    query.fetch_all(connection).await
-}
-
-fn runs_by_class() -> String {
+static RUNS: LazyLock<String> = LazyLock::new(|| {
     let class = |priority: i64| {
         format!(
             "SELECT * FROM (SELECT id FROM run WHERE status = 0 AND priority = {priority} \
              AND wake_at <= ?3 ORDER BY wake_at LIMIT ?4)"
         )
     };
-    format!("{} LIMIT ?4", [0, 1, 2, 3].map(class).join(" UNION ALL "))
+    let classes = [0, 1, 2, 3].map(class).join(" UNION ALL ");
+    format!(
+        "UPDATE run SET status = 1, fence = ?1, lease_until = ?2, tries = tries + 1 WHERE id IN
+           (SELECT id FROM ({classes} LIMIT ?4)) RETURNING {}",
+        decode::RUN
+    )
+});
+
+static EVENTS: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "UPDATE event SET fence = ?1, lease_until = ?2, tries = tries + 1 WHERE id IN
+           (SELECT id FROM event WHERE plan_at <= ?3 AND fence IS NULL ORDER BY plan_at LIMIT ?4)
+         RETURNING {}",
+        decode::EVENT
+    )
+});
+
+pub(super) fn claim(connection: &Connection, call: &ClaimCall) -> rusqlite::Result<Vec<Row>> {
+    let fence = call.fence.0;
+    let (until, now) = (millis(call.claim.until), millis(call.claim.now));
+    let limit = i64::try_from(call.claim.limit).unwrap_or(i64::MAX);
+    match call.queue {
+        QueueName::Events => connection.all(&EVENTS, (fence, until, now, limit), Row::read),
+        QueueName::Runs => connection.all(&RUNS, (fence, until, now, limit), Row::read),
+        QueueName::Messages => {
+            let turn = call.turn % Lane::COUNT;
+            connection.all(&MESSAGES, (fence, until, now, limit, turn), Row::read)
+        }
+    }
 }

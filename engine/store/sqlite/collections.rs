@@ -8,11 +8,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures_util::TryStreamExt;
 use jiff::Timestamp;
+use rusqlite::Connection;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{AssertSqlSafe, Row, SqliteConnection};
+use sqlx::{AssertSqlSafe, Row};
 use uuid::Uuid;
 
-use super::decode::{self, millis, shared};
+use super::decode::{self, millis};
+use super::rows::Statements;
 use super::{SqliteStore, plan};
 use crate::model::{Collected, Item, Occasion, Pass, Passage};
 use crate::store::collection::{Closing, Collection, Collections, MOST_ITEM_BYTES};
@@ -30,12 +32,8 @@ impl Collections for SqliteStore {
         at: Timestamp,
         next: Option<Timestamp>,
     ) -> Result<Collected> {
-        let occasion = occasion.clone();
         let asked = occasion.clone();
-        let closed = self.writer.other(move |connection| {
-            let asked = asked.clone();
-            Box::pin(async move { close(connection, &asked, at, next).await })
-        });
+        let closed = self.writer.other(move |connection| close(connection, &asked, at, next));
         match closed.await? {
             Closed::Open { until, count } => Ok(Collected::Open { until, count }),
             Closed::Together(id) => self.items("d.collection = ?1", id).await,
@@ -44,12 +42,7 @@ impl Collections for SqliteStore {
     }
 
     async fn pass(&self, pass: Pass) -> Result<Passage> {
-        self.writer
-            .other(move |connection| {
-                let pass = pass.clone();
-                Box::pin(async move { pass::take(connection, &pass).await })
-            })
-            .await
+        self.writer.other(move |connection| pass::take(connection, &pass)).await
     }
 }
 
@@ -60,57 +53,52 @@ enum Closed {
 }
 
 /// Writes what `plans` say of waiting together, except for runs that were left out.
-pub(super) async fn write(
-    connection: &mut SqliteConnection,
+pub(super) fn write(
+    connection: &Connection,
     plans: &[&Plan],
     left_out: impl Fn(&Uuid) -> bool,
-) -> sqlx::Result<()> {
+) -> rusqlite::Result<()> {
     let mut decisions = Vec::new();
     for join in plans.iter().flat_map(|plan| &plan.joins) {
         if !left_out(&join.occasion.run.0) {
-            decisions.extend(join::join(connection, join).await?);
+            decisions.extend(join::join(connection, join)?);
         }
     }
-    plan::decisions(connection, &decisions.iter().collect::<Vec<_>>()).await?;
+    plan::decisions(connection, &decisions)?;
     for occasion in plans.iter().flat_map(|plan| &plan.closes) {
-        join::finish(connection, occasion).await?;
+        join::finish(connection, occasion)?;
     }
     for (run, at) in plans.iter().flat_map(|plan| &plan.leaves) {
-        leave(connection, &[run.0], *at).await?;
+        leave(connection, &[run.0], *at)?;
     }
     Ok(())
 }
 
-async fn close(
-    connection: &mut SqliteConnection,
+fn close(
+    connection: &Connection,
     occasion: &Occasion,
     at: Timestamp,
     next: Option<Timestamp>,
-) -> sqlx::Result<Closed> {
+) -> rusqlite::Result<Closed> {
     let select = format!(
         "SELECT {COLUMNS}, c.open FROM collected d JOIN collection c ON c.id = d.collection
          WHERE d.run = ? AND d.step = ? AND d.item = ?"
     );
-    let row = named(sqlx::query(AssertSqlSafe(select)), occasion).fetch_optional(&mut *connection);
-    let Some(row) = row.await? else { return Ok(Closed::Alone) };
-    let (id, collection) = collection(&row)?;
-    let open: bool = row.try_get(7)?;
+    let found = connection
+        .maybe(&select, named(occasion), |row| Ok((collection(row)?, row.get::<_, bool>(7)?)))?;
+    let Some(((id, collection), open)) = found else { return Ok(Closed::Alone) };
     let count = collection.count;
     match collection.close(at, next.filter(|_| open)) {
         Closing::NotYet(until) => Ok(Closed::Open { until, count }),
         Closing::Moves(until) => {
-            sqlx::query("UPDATE collection SET closes_at = ? WHERE id = ?")
-                .bind(millis(until))
-                .bind(id)
-                .execute(connection)
-                .await?;
+            let moves = "UPDATE collection SET closes_at = ? WHERE id = ?";
+            connection.run(moves, (millis(until), id))?;
             Ok(Closed::Open { until, count })
         }
         Closing::Closes(following) => {
-            let end = sqlx::query("UPDATE collection SET open = 0 WHERE id = ? AND open = 1");
-            end.bind(id).execute(&mut *connection).await?;
+            connection.run("UPDATE collection SET open = 0 WHERE id = ? AND open = 1", [id])?;
             if let Some(following) = following.filter(|_| open) {
-                join::follow(connection, id, &following).await?;
+                join::follow(connection, id, &following)?;
             }
             Ok(Closed::Together(id))
         }
@@ -161,24 +149,26 @@ impl SqliteStore {
 }
 
 /// Columns in [`COLUMNS`]'s order.
-fn collection(row: &SqliteRow) -> sqlx::Result<(i64, Collection)> {
-    let time = |column: usize| {
-        let millis: i64 = row.try_get(column)?;
-        Timestamp::from_millisecond(millis).map_err(|error| sqlx::Error::Decode(error.into()))
-    };
-    let count = |column: usize| row.try_get::<i64, _>(column).map(i64::unsigned_abs);
-    let window: Option<i64> = row.try_get(6)?;
+fn collection(row: &rusqlite::Row<'_>) -> rusqlite::Result<(i64, Collection)> {
+    let count = |column: usize| row.get::<_, i64>(column).map(i64::unsigned_abs);
+    let window: Option<i64> = row.get(6)?;
     let collection = Collection {
-        leader: row.try_get::<Option<Uuid>, _>(1)?.map(Into::into),
-        opened_at: time(2)?,
-        closes_at: time(3)?,
+        leader: row.get::<_, Option<Uuid>>(1)?.map(Into::into),
+        opened_at: time(row.get(2)?)?,
+        closes_at: time(row.get(3)?)?,
         count: count(4)?,
         min_items: count(5)?,
         window: window.map(|millis| std::time::Duration::from_millis(millis.unsigned_abs())),
     };
-    Ok((row.try_get(0)?, collection))
+    Ok((row.get(0)?, collection))
 }
 
-fn named<'q>(query: super::rows::Bound<'q>, occasion: &'q Occasion) -> super::rows::Bound<'q> {
-    query.bind(occasion.run.0).bind(shared(&occasion.step.0)).bind(i64::from(occasion.item))
+fn time(millis: i64) -> rusqlite::Result<Timestamp> {
+    Timestamp::from_millisecond(millis)
+        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
+}
+
+/// The run, the step and the item, as the tables have them.
+fn named(occasion: &Occasion) -> (Uuid, &str, i64) {
+    (occasion.run.0, occasion.step.as_str(), i64::from(occasion.item))
 }

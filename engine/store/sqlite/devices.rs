@@ -2,11 +2,12 @@ use std::collections::HashMap;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{AssertSqlSafe, SqliteConnection};
+use rusqlite::Connection;
+use sqlx::AssertSqlSafe;
 
 use super::SqliteStore;
 use super::decode::millis;
+use super::rows::{Row, Statements, only};
 use super::sealed::unless_locked;
 use crate::model::{Bounce, Device, DeviceId, Registration, UserId};
 use crate::store::{DeviceChange, Devices, MOST_DEVICES, Registered, Result, token};
@@ -25,13 +26,8 @@ impl Devices for SqliteStore {
     ) -> Result<Registered> {
         let sealed = token::seal(&self.vault, user, &registration.device_token)?;
         let put = Put { user: user.clone(), registration: registration.clone(), sealed, now };
-        let (row, known, before) = self
-            .writer
-            .other(move |connection| {
-                let put = put.clone();
-                Box::pin(async move { put.write(connection).await })
-            })
-            .await?;
+        let (row, known, before) =
+            self.writer.other(move |connection| put.write(connection)).await?;
         self.people.forget(std::slice::from_ref(user));
         self.people.forget(&before);
         let Some(row) = row else { return Ok(Registered::Full) };
@@ -66,27 +62,29 @@ impl Devices for SqliteStore {
         let row = self
             .writer
             .other(move |connection| {
-                let (owner, change) = (owner.clone(), change.clone());
-                Box::pin(async move {
-                    let update = format!(
-                        "UPDATE device SET is_active = coalesce(?3, is_active),
-                           name = CASE WHEN ?4 THEN ?5 ELSE name END,
-                           app_version = CASE WHEN ?6 THEN ?7 ELSE app_version END,
-                           updated_at = ?8
-                         WHERE id = ?1 AND user = ?2 RETURNING {DEVICE}"
-                    );
-                    sqlx::query(AssertSqlSafe(update))
-                        .bind(id.0)
-                        .bind(owner.0)
-                        .bind(change.is_active)
-                        .bind(change.name.is_some())
-                        .bind(change.name.flatten())
-                        .bind(change.app_version.is_some())
-                        .bind(change.app_version.flatten())
-                        .bind(millis(now))
-                        .fetch_optional(connection)
-                        .await
-                })
+                let update = format!(
+                    "UPDATE device SET is_active = coalesce(?3, is_active),
+                       name = CASE WHEN ?4 THEN ?5 ELSE name END,
+                       app_version = CASE WHEN ?6 THEN ?7 ELSE app_version END,
+                       updated_at = ?8
+                     WHERE id = ?1 AND user = ?2 RETURNING {DEVICE}"
+                );
+                let name = change.name.as_ref().map(Option::as_deref);
+                let version = change.app_version.as_ref().map(Option::as_deref);
+                connection.maybe(
+                    &update,
+                    (
+                        id.0,
+                        owner.as_str(),
+                        change.is_active,
+                        name.is_some(),
+                        name.flatten(),
+                        version.is_some(),
+                        version.flatten(),
+                        millis(now),
+                    ),
+                    Row::read,
+                )
             })
             .await?;
         self.people.forget(std::slice::from_ref(user));
@@ -167,17 +165,10 @@ impl SqliteStore {
         let (owner, bounce) = (user.clone(), bounce.clone());
         self.writer
             .other(move |connection| {
-                let (owner, bounce) = (owner.clone(), bounce.clone());
-                Box::pin(async move {
-                    sqlx::query(sql)
-                        .bind(owner.0)
-                        .bind(bounce.channel.0)
-                        .bind(bounce.address.to_vec())
-                        .bind(millis(now))
-                        .execute(connection)
-                        .await?;
-                    Ok(())
-                })
+                let address = bounce.address.as_slice();
+                let values = (owner.as_str(), bounce.channel.as_str(), address, millis(now));
+                connection.run(sql, values)?;
+                Ok(())
             })
             .await?;
         self.people.forget(std::slice::from_ref(user));
@@ -194,13 +185,7 @@ impl SqliteStore {
         let owner = user.clone();
         let changed = self
             .writer
-            .other(move |connection| {
-                let owner = owner.clone();
-                Box::pin(async move {
-                    let query = sqlx::query(sql).bind(id.0).bind(owner.0).bind(millis(now));
-                    Ok(query.execute(connection).await?.rows_affected())
-                })
-            })
+            .other(move |connection| connection.run(sql, (id.0, owner.as_str(), millis(now))))
             .await?;
         self.people.forget(std::slice::from_ref(user));
         Ok(changed > 0)
@@ -208,7 +193,6 @@ impl SqliteStore {
 }
 
 /// One registration, as often as its transaction is tried.
-#[derive(Clone)]
 struct Put {
     user: UserId,
     registration: Registration,
@@ -217,28 +201,25 @@ struct Put {
 }
 
 /// The row (`None`: the user has too many), whether it was the user's before, and whose it was.
-type Written = (Option<SqliteRow>, bool, Vec<UserId>);
+type Written = (Option<Row>, bool, Vec<UserId>);
 
 impl Put {
-    async fn write(self, connection: &mut SqliteConnection) -> sqlx::Result<Written> {
+    fn write(&self, connection: &Connection) -> rusqlite::Result<Written> {
         let Self { user, registration, sealed, now } = self;
-        let hash = registration.device_token.hash().to_vec();
-        let before: Vec<String> = sqlx::query_scalar(
+        let (user, now) = (user.as_str(), millis(*now));
+        let hash = registration.device_token.hash();
+        let before: Vec<String> = connection.all(
             "DELETE FROM device WHERE token_hash = ? AND user <> ? RETURNING user",
-        )
-        .bind(hash.clone())
-        .bind(user.0.clone())
-        .fetch_all(&mut *connection)
-        .await?;
+            (hash.as_slice(), user),
+            only,
+        )?;
         let before = before.into_iter().map(UserId::from).collect();
-        let (known, count): (bool, i64) = sqlx::query_as(
+        let (known, count): (bool, i64) = connection.one(
             "SELECT EXISTS (SELECT 1 FROM device WHERE token_hash = ?1),
                (SELECT count(*) FROM device WHERE user = ?2)",
-        )
-        .bind(hash.clone())
-        .bind(user.0.clone())
-        .fetch_one(&mut *connection)
-        .await?;
+            (hash.as_slice(), user),
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )?;
         if !known && count.unsigned_abs() >= MOST_DEVICES as u64 {
             return Ok((None, false, before));
         }
@@ -251,17 +232,20 @@ impl Put {
                is_active = 1, updated_at = excluded.updated_at
              RETURNING {DEVICE}"
         );
-        let row = sqlx::query(AssertSqlSafe(upsert))
-            .bind(user.0)
-            .bind(sealed)
-            .bind(hash)
-            .bind(registration.device_type as i64)
-            .bind(registration.device_name)
-            .bind(registration.app_version)
-            .bind(millis(now))
-            .bind(millis(now))
-            .fetch_one(connection)
-            .await?;
+        let row = connection.one(
+            &upsert,
+            (
+                user,
+                sealed,
+                hash.as_slice(),
+                registration.device_type as i64,
+                &registration.device_name,
+                &registration.app_version,
+                now,
+                now,
+            ),
+            Row::read,
+        )?;
         Ok((Some(row), known, before))
     }
 }

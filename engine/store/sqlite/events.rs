@@ -1,12 +1,11 @@
-use std::borrow::Cow;
-
 use async_trait::async_trait;
 use jiff::Timestamp;
-use sqlx::{AssertSqlSafe, Row, SqliteConnection};
+use rusqlite::Connection;
+use sqlx::{AssertSqlSafe, Row};
 use uuid::Uuid;
 
-use super::decode::{self, json, millis, shared};
-use super::rows::{Bound, Bulk};
+use super::decode::{self, json, millis};
+use super::rows::Statements;
 use super::sealed::Clear;
 use super::streams::Streams;
 use super::{SqliteStore, plan, stops, waits};
@@ -16,12 +15,9 @@ use crate::store::{
     Acceptance, Accepted, Backlog, EventRecord, Events, Result, SHOWN_RUNS, TOLD_RUNS, Timeline,
 };
 
-const EVENTS: Bulk = Bulk {
-    head: "INSERT OR IGNORE INTO event (id, tenant, name, ikey, body_hash, actor, data, at, \
-           received_at, plan_at, cursor, depth, told, trace)",
-    columns: 14,
-    tail: "",
-};
+const EVENT: &str = "INSERT OR IGNORE INTO event (id, tenant, name, ikey, body_hash, actor, data, \
+     at, received_at, plan_at, cursor, depth, told, trace) \
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 
 /// Counting stops here: a metric need not be exact past it.
 const COUNTED: i64 = 100_000;
@@ -93,16 +89,8 @@ impl Events for SqliteStore {
         source: &str,
     ) -> Result<()> {
         let row = (version.0.clone(), workflow.0.clone(), source.to_owned());
-        self.writer
-            .other(move |connection| {
-                let (version, workflow, source) = row.clone();
-                Box::pin(async move {
-                    let insert = "INSERT OR IGNORE INTO version (version, workflow, source) VALUES (?, ?, ?)";
-                    sqlx::query(insert).bind(version).bind(workflow).bind(source).execute(connection).await?;
-                    Ok(())
-                })
-            })
-            .await
+        let insert = "INSERT OR IGNORE INTO version (version, workflow, source) VALUES (?, ?, ?)";
+        self.writer.other(move |connection| connection.run(insert, row.clone()).map(drop)).await
     }
 
     async fn version(&self, version: &Version) -> Result<Option<String>> {
@@ -180,27 +168,24 @@ impl SqliteStore {
 }
 
 /// Writes events whose key is free with all that was planned from them.
-pub(super) async fn accept(
-    connection: &mut SqliteConnection,
+pub(super) fn accept(
+    connection: &Connection,
     streams: &mut Streams,
     all: &[&Ready],
-) -> sqlx::Result<Vec<Accepted>> {
-    let written = EVENTS
-        .execute(connection, all, |query, ready| {
-            bind(query, &ready.acceptance, Cow::Borrowed(&ready.data))
-        })
-        .await?;
+) -> rusqlite::Result<Vec<Accepted>> {
     let mut answers = Vec::with_capacity(all.len());
-    for Ready { acceptance, .. } in all {
-        let first =
-            if written == all.len() as u64 { None } else { first(connection, acceptance).await? };
+    for Ready { acceptance, data } in all {
+        let first = match write(connection, acceptance, data)? {
+            true => None,
+            false => first(connection, acceptance)?,
+        };
         answers
             .push(first.unwrap_or(Accepted::New { id: acceptance.event.id, frames: Vec::new() }));
     }
     let new = |(_, answer): &(&&Ready, &Accepted)| matches!(answer, Accepted::New { .. });
     let plans: Vec<_> =
         all.iter().zip(&answers).filter(new).map(|(ready, _)| &ready.acceptance.plan).collect();
-    let mut written = plan::write(connection, streams, &plans).await?.into_iter();
+    let mut written = plan::write(connection, streams, &plans)?.into_iter();
     for answer in &mut answers {
         if let Accepted::New { frames, .. } = answer {
             *frames = written.next().unwrap_or_default();
@@ -208,59 +193,51 @@ pub(super) async fn accept(
     }
     let events: Vec<_> =
         all.iter().zip(&answers).filter(new).map(|(ready, _)| &ready.acceptance.event).collect();
-    waits::make_due(connection, streams, &events).await?;
+    waits::make_due(connection, streams, &events)?;
     Ok(answers)
 }
 
 /// Writes the events that runs emitted; what was emitted before is left as it is.
-pub(super) async fn emitted(
-    connection: &mut SqliteConnection,
-    all: &[&Acceptance],
-) -> sqlx::Result<()> {
-    EVENTS
-        .execute(connection, all, |query, acceptance| {
-            bind(query, acceptance, json(&acceptance.event.data).into())
-        })
-        .await?;
+pub(super) fn emitted(connection: &Connection, all: &[&Acceptance]) -> rusqlite::Result<()> {
     for acceptance in all {
-        stops::note_unplanned(connection, &acceptance.plan).await?;
+        write(connection, acceptance, &json(&acceptance.event.data))?;
+    }
+    for acceptance in all {
+        stops::note_unplanned(connection, &acceptance.plan)?;
     }
     Ok(())
 }
 
-fn bind<'q>(query: Bound<'q>, acceptance: &'q Acceptance, data: Cow<'q, str>) -> Bound<'q> {
+/// Whether it was new.
+fn write(connection: &Connection, acceptance: &Acceptance, data: &str) -> rusqlite::Result<bool> {
     let Acceptance { event, body_hash, plan, .. } = acceptance;
     let more = plan.more.as_ref();
-    let told = (!event.told.is_empty()).then(|| json(&serde_json::json!(event.told)));
-    query
-        .bind(event.id.0)
-        .bind(event.tenant.as_str())
-        .bind(event.name.as_str())
-        .bind(event.idempotency_key.as_deref())
-        .bind(body_hash.as_slice())
-        .bind(event.actor.as_ref().map(|user| shared(&user.0)))
-        .bind(data)
-        .bind(millis(event.at))
-        .bind(millis(event.received_at))
-        .bind(more.map(|(at, _)| millis(*at)))
-        .bind(more.map(|(_, cursor)| cursor.as_str()))
-        .bind(i64::from(event.depth))
-        .bind(told)
-        .bind(event.trace.as_deref())
+    let values = (
+        event.id.0,
+        event.tenant.as_str(),
+        event.name.as_str(),
+        event.idempotency_key.as_deref(),
+        body_hash.as_slice(),
+        event.actor.as_ref().map(|user| &*user.0),
+        data,
+        millis(event.at),
+        millis(event.received_at),
+        more.map(|(at, _)| millis(*at)),
+        more.map(|(_, cursor)| cursor.as_str()),
+        event.depth,
+        (!event.told.is_empty()).then(|| json(&serde_json::json!(event.told))),
+        event.trace.as_deref(),
+    );
+    Ok(connection.run(EVENT, values)? > 0)
 }
 
 /// What the key of `acceptance` stands for, unless that is this very event.
-async fn first(
-    connection: &mut SqliteConnection,
-    acceptance: &Acceptance,
-) -> sqlx::Result<Option<Accepted>> {
+fn first(connection: &Connection, acceptance: &Acceptance) -> rusqlite::Result<Option<Accepted>> {
     let Some(key) = &acceptance.event.idempotency_key else { return Ok(None) };
+    let known = "SELECT id, body_hash FROM event WHERE tenant = ? AND ikey = ?";
     let (id, body_hash): (Uuid, Vec<u8>) =
-        sqlx::query_as("SELECT id, body_hash FROM event WHERE tenant = ? AND ikey = ?")
-            .bind(acceptance.event.tenant.as_str())
-            .bind(key.as_str())
-            .fetch_one(connection)
-            .await?;
+        connection
+            .one(known, (acceptance.event.tenant.as_str(), key.as_str()), |row| row.try_into())?;
     Ok(if id == acceptance.event.id.0 {
         None
     } else if body_hash == acceptance.body_hash {

@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use rusqlite::Connection;
 use serde_json::Value;
-use sqlx::SqliteConnection;
+use uuid::Uuid;
 
-use super::decode::{millis, shared};
+use super::decode::millis;
+use super::rows::{Statements, only};
 use super::streams::Streams;
 use super::{SqliteStore, decode, inbox};
 use crate::model::{Decision, Frame, FrameBody, Once, Publication, Stream};
@@ -23,15 +25,12 @@ impl Frames for SqliteStore {
         let (stream, body) = (stream.clone(), Arc::new(body));
         self.writer
             .other(move |connection| {
-                let (stream, body) = (stream.clone(), body.clone());
-                Box::pin(async move {
-                    let seq = match &stream {
-                        Stream::User(user) => inbox::head(connection, user).await? + 1,
-                        _ => next(connection, &stream).await?,
-                    };
-                    write_frame(connection, &stream, seq, &body, now).await?;
-                    Ok(Frame { stream, seq, body })
-                })
+                let seq = match &stream {
+                    Stream::User(user) => inbox::head(connection, user)? + 1,
+                    _ => next(connection, &stream)?,
+                };
+                write_frame(connection, &stream, seq, &body, now)?;
+                Ok(Frame { stream: stream.clone(), seq, body: body.clone() })
             })
             .await
     }
@@ -104,22 +103,15 @@ impl Frames for SqliteStore {
         let kept: String = self
             .writer
             .other(move |connection| {
-                let (once, result) = (name.clone(), result.clone());
-                Box::pin(async move {
-                    // The update that changes nothing makes the row be returned.
-                    sqlx::query_scalar(
-                        "INSERT INTO once (event, workflow, step, item, result)
-                         VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET result = result
-                         RETURNING result",
-                    )
-                    .bind(once.event.0)
-                    .bind(shared(&once.workflow.0))
-                    .bind(shared(&once.step.0))
-                    .bind(i64::from(once.item))
-                    .bind(result)
-                    .fetch_one(connection)
-                    .await
-                })
+                let (event, workflow, step, item) = named(&name);
+                // The update that changes nothing makes the row be returned.
+                connection.one(
+                    "INSERT INTO once (event, workflow, step, item, result)
+                     VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET result = result
+                     RETURNING result",
+                    (event, workflow, step, item, &result),
+                    only,
+                )
             })
             .await?;
         read(once, &kept)
@@ -128,71 +120,65 @@ impl Frames for SqliteStore {
 
 /// Publishes what is not published yet under its name; answers the frames, each with the record
 /// that is to be written.
-pub(super) async fn publish<'p>(
-    connection: &mut SqliteConnection,
+pub(super) fn publish<'p>(
+    connection: &Connection,
     streams: &mut Streams,
     all: impl Iterator<Item = &'p Publication>,
-) -> sqlx::Result<Vec<(Frame, &'p Decision)>> {
+) -> rusqlite::Result<Vec<(Frame, &'p Decision)>> {
     let mut published = Vec::new();
     for publication in all {
-        published.extend(publish_one(connection, streams, publication).await?);
+        published.extend(publish_one(connection, streams, publication)?);
     }
     Ok(published)
 }
 
-async fn publish_one<'p>(
-    connection: &mut SqliteConnection,
+fn publish_one<'p>(
+    connection: &Connection,
     streams: &mut Streams,
     publication: &'p Publication,
-) -> sqlx::Result<Option<(Frame, &'p Decision)>> {
+) -> rusqlite::Result<Option<(Frame, &'p Decision)>> {
     let Publication { stream, body, decision, once } = publication;
     if let Some(once) = once {
-        let insert = sqlx::query(
+        let written = connection.run(
             "INSERT OR IGNORE INTO once (event, workflow, step, item, result)
              VALUES (?, ?, ?, ?, 'null')",
-        );
-        let written = insert
-            .bind(once.event.0)
-            .bind(shared(&once.workflow.0))
-            .bind(shared(&once.step.0))
-            .bind(i64::from(once.item))
-            .execute(&mut *connection)
-            .await?;
-        if written.rows_affected() == 0 {
+            named(once),
+        )?;
+        if written == 0 {
             return Ok(None);
         }
     }
     let seq = match stream {
         Stream::User(user) => {
-            streams.load(connection, [user].into_iter()).await?;
+            streams.load(connection, [user].into_iter())?;
             streams.next(user)
         }
-        shared => next(connection, shared).await?,
+        shared => next(connection, shared)?,
     };
-    write_frame(connection, stream, seq, body, decision.at).await?;
+    write_frame(connection, stream, seq, body, decision.at)?;
     let body = Arc::new(body.clone());
     Ok(Some((Frame { stream: stream.clone(), seq, body }, decision)))
 }
 
-pub(super) async fn next(connection: &mut SqliteConnection, stream: &Stream) -> sqlx::Result<u64> {
-    let head: i64 = sqlx::query_scalar(
+pub(super) fn next(connection: &Connection, stream: &Stream) -> rusqlite::Result<u64> {
+    let head: i64 = connection.one(
         "INSERT INTO stream (name, head) VALUES (?, 1)
          ON CONFLICT DO UPDATE SET head = head + 1 RETURNING head",
-    )
-    .bind(stream.name())
-    .fetch_one(connection)
-    .await?;
+        [stream.name()],
+        only,
+    )?;
     Ok(head.unsigned_abs())
 }
 
-pub(super) async fn write_frame(
-    connection: &mut SqliteConnection,
+pub(super) fn write_frame(
+    connection: &Connection,
     stream: &Stream,
     seq: u64,
     body: &FrameBody,
     now: Timestamp,
-) -> sqlx::Result<()> {
-    let text = serde_json::to_string(body).map_err(|error| sqlx::Error::Encode(error.into()))?;
+) -> rusqlite::Result<()> {
+    let text = serde_json::to_string(body)
+        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
     let (sql, name) = match stream {
         Stream::User(user) => {
             ("INSERT INTO frame (user, seq, at, body) VALUES (?, ?, ?, ?)", user.to_string())
@@ -201,23 +187,23 @@ pub(super) async fn write_frame(
             ("INSERT INTO stream_frame (stream, seq, at, body) VALUES (?, ?, ?, ?)", shared.name())
         }
     };
-    sqlx::query(sql)
-        .bind(name)
-        .bind(i64::try_from(seq).unwrap_or(i64::MAX))
-        .bind(millis(now))
-        .bind(text)
-        .execute(&mut *connection)
-        .await?;
+    connection.run(sql, (name, i64::try_from(seq).unwrap_or(i64::MAX), millis(now), text))?;
     if matches!(stream, Stream::User(_)) || !seq.is_multiple_of(CLEARED_EVERY) {
         return Ok(());
     }
-    sqlx::query("DELETE FROM stream_frame WHERE stream = ?1 AND (seq <= ?2 OR at < ?3)")
-        .bind(stream.name())
-        .bind(i64::try_from(seq.saturating_sub(KEPT_FRAMES)).unwrap_or(i64::MAX))
-        .bind(millis(now) - KEPT_SECONDS * 1000)
-        .execute(connection)
-        .await?;
+    connection.run(
+        "DELETE FROM stream_frame WHERE stream = ?1 AND (seq <= ?2 OR at < ?3)",
+        (
+            stream.name(),
+            i64::try_from(seq.saturating_sub(KEPT_FRAMES)).unwrap_or(i64::MAX),
+            millis(now) - KEPT_SECONDS * 1000,
+        ),
+    )?;
     Ok(())
+}
+
+fn named(once: &Once) -> (Uuid, &str, &str, i64) {
+    (once.event.0, once.workflow.as_str(), once.step.as_str(), i64::from(once.item))
 }
 
 fn read(once: &Once, text: &str) -> Result<Value> {

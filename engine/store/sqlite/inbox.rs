@@ -2,14 +2,21 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use sqlx::{AssertSqlSafe, QueryBuilder, Row, Sqlite, SqliteConnection};
+use rusqlite::Connection;
+use sqlx::{AssertSqlSafe, QueryBuilder, Sqlite, SqliteConnection};
 use uuid::Uuid;
 
 use super::decode::{self, millis};
+use super::rows::{Statements, only};
 use super::sealed::unless_locked;
 use super::{SqliteStore, waits};
 use crate::model::{Attempt, Category, Entry, Frame, FrameBody, Message, RunId, Stream, UserId};
 use crate::store::{Inbox, InboxOrder, InboxPage, InboxQuery, Replay, Result};
+
+/// The last place of the stream of the user `?1`.
+const HEAD: &str = "SELECT max(coalesce((SELECT head FROM stream WHERE name = 'user:' || ?1), 0),
+   coalesce((SELECT max(seq) FROM inbox WHERE user = ?1), 0),
+   coalesce((SELECT max(seq) FROM frame WHERE user = ?1), 0))";
 
 #[async_trait]
 impl Inbox for SqliteStore {
@@ -73,24 +80,17 @@ impl Inbox for SqliteStore {
         let frames = self
             .writer
             .other(move |connection| {
-                let user = owner.clone();
-                Box::pin(async move {
-                    let changed = sqlx::query(
-                        "UPDATE inbox SET read_at = ?1 WHERE id = ?2 AND user = ?3
-                         AND deleted_at IS NULL AND (read_at IS NULL) <> (?1 IS NULL)",
-                    )
-                    .bind(read_at.map(millis))
-                    .bind(id.0)
-                    .bind(user.0.clone())
-                    .execute(&mut *connection)
-                    .await?;
-                    if changed.rows_affected() == 0 {
-                        return Ok(Vec::new());
-                    }
-                    waits::wake_by_state(connection, &[id.0]).await?;
-                    let body = FrameBody::NotificationRead { notification_id: id, read_at };
-                    Ok(vec![frame(connection, &user, body, now).await?])
-                })
+                let changed = connection.run(
+                    "UPDATE inbox SET read_at = ?1 WHERE id = ?2 AND user = ?3
+                     AND deleted_at IS NULL AND (read_at IS NULL) <> (?1 IS NULL)",
+                    (read_at.map(millis), id.0, owner.as_str()),
+                )?;
+                if changed == 0 {
+                    return Ok(Vec::new());
+                }
+                waits::wake_by_state(connection, &[id.0])?;
+                let body = FrameBody::NotificationRead { notification_id: id, read_at };
+                Ok(vec![frame(connection, &owner, body, now)?])
             })
             .await?;
         let entry = self.entry(id).await?.filter(|entry| entry.user == *user);
@@ -107,22 +107,15 @@ impl Inbox for SqliteStore {
         let category = category.cloned();
         self.writer
             .other(move |connection| {
-                let user = owner.clone();
-                let category = category.clone();
-                Box::pin(async move {
-                    let read: Vec<Uuid> = sqlx::query_scalar(
-                        "UPDATE inbox SET read_at = ?1 WHERE user = ?2 AND read_at IS NULL
-                         AND deleted_at IS NULL AND (?3 IS NULL OR category = ?3) RETURNING id",
-                    )
-                    .bind(millis(now))
-                    .bind(user.0.clone())
-                    .bind(category.as_ref().map(|category| category.0.clone()))
-                    .fetch_all(&mut *connection)
-                    .await?;
-                    waits::wake_by_state(connection, &read).await?;
-                    let changed = read.len() as u64;
-                    bulk(connection, &user, "mark_all_read", changed, category, now).await
-                })
+                let read: Vec<Uuid> = connection.all(
+                    "UPDATE inbox SET read_at = ?1 WHERE user = ?2 AND read_at IS NULL
+                     AND deleted_at IS NULL AND (?3 IS NULL OR category = ?3) RETURNING id",
+                    (millis(now), owner.as_str(), category.as_ref().map(Category::as_str)),
+                    only,
+                )?;
+                waits::wake_by_state(connection, &read)?;
+                let changed = read.len() as u64;
+                bulk(connection, &owner, "mark_all_read", changed, category.clone(), now)
             })
             .await
     }
@@ -151,7 +144,7 @@ impl Inbox for SqliteStore {
 
     async fn head(&self, user: &UserId) -> Result<u64> {
         let mut connection = self.readers.acquire().await?;
-        Ok(head(&mut connection, user).await?)
+        Ok(read_head(&mut connection, user).await?)
     }
 
     async fn replay(&self, user: &UserId, seq: u64, limit: usize) -> Result<Replay> {
@@ -175,7 +168,7 @@ impl Inbox for SqliteStore {
         .bind(most)
         .fetch_all(&mut *reading)
         .await?;
-        let head = head(&mut reading, user).await?;
+        let head = read_head(&mut reading, user).await?;
         drop(reading);
         let mut frames = Vec::with_capacity(entries.len() + bodies.len());
         for row in &entries {
@@ -205,34 +198,20 @@ impl SqliteStore {
     ) -> Result<(u64, Vec<RunId>, Vec<Frame>)> {
         let owner = user.clone();
         let asked = ids.to_vec();
+        let ids = waits::hex(ids.iter().map(|id| id.0));
         self.writer
             .other(move |connection| {
-                let (user, asked) = (owner.clone(), asked.clone());
-                Box::pin(async move {
-                    let hex: Vec<String> =
-                        asked.iter().map(|id| id.0.simple().to_string()).collect();
-                    let ids = serde_json::Value::from(hex).to_string();
-                    let found: Vec<Uuid> = sqlx::query_scalar(
-                        "SELECT id FROM inbox WHERE user = ?1 AND deleted_at IS NULL
-                         AND id IN (SELECT unhex(value) FROM json_each(?2))",
-                    )
-                    .bind(user.0.clone())
-                    .bind(ids.as_str())
-                    .fetch_all(&mut *connection)
-                    .await?;
-                    let changed = sqlx::query(sql)
-                        .bind(millis(now))
-                        .bind(user.0.clone())
-                        .bind(ids)
-                        .execute(&mut *connection)
-                        .await?
-                        .rows_affected();
-                    waits::wake_by_state(connection, &found).await?;
-                    let missing = asked.into_iter().filter(|id| !found.contains(&id.0)).collect();
-                    let (changed, frames) =
-                        bulk(connection, &user, action, changed, None, now).await?;
-                    Ok((changed, missing, frames))
-                })
+                let found: Vec<Uuid> = connection.all(
+                    "SELECT id FROM inbox WHERE user = ?1 AND deleted_at IS NULL
+                     AND id IN (SELECT unhex(value) FROM json_each(?2))",
+                    (owner.as_str(), &ids),
+                    only,
+                )?;
+                let changed = connection.run(sql, (millis(now), owner.as_str(), &ids))? as u64;
+                waits::wake_by_state(connection, &found)?;
+                let missing = asked.iter().filter(|id| !found.contains(&id.0)).copied().collect();
+                let (changed, frames) = bulk(connection, &owner, action, changed, None, now)?;
+                Ok((changed, missing, frames))
             })
             .await
     }
@@ -270,14 +249,14 @@ fn filter(sql: &mut QueryBuilder<Sqlite>, query: &InboxQuery) {
     }
 }
 
-async fn bulk(
-    connection: &mut SqliteConnection,
+fn bulk(
+    connection: &Connection,
     user: &UserId,
     action: &str,
     changed: u64,
     category: Option<Category>,
     now: Timestamp,
-) -> sqlx::Result<(u64, Vec<Frame>)> {
+) -> rusqlite::Result<(u64, Vec<Frame>)> {
     if changed == 0 {
         return Ok((0, Vec::new()));
     }
@@ -286,25 +265,23 @@ async fn bulk(
         affected_count: changed,
         notification_type: category,
     };
-    Ok((changed, vec![frame(connection, user, body, now).await?]))
+    Ok((changed, vec![frame(connection, user, body, now)?]))
 }
 
 /// Writes a frame that is no entry, at the next place of the user's stream.
-async fn frame(
-    connection: &mut SqliteConnection,
+fn frame(
+    connection: &Connection,
     user: &UserId,
     body: FrameBody,
     now: Timestamp,
-) -> sqlx::Result<Frame> {
-    let seq = head(connection, user).await? + 1;
-    let text = serde_json::to_string(&body).map_err(|error| sqlx::Error::Encode(error.into()))?;
-    sqlx::query("INSERT INTO frame (user, seq, at, body) VALUES (?, ?, ?, ?)")
-        .bind(user.0.clone())
-        .bind(i64::try_from(seq).unwrap_or(i64::MAX))
-        .bind(millis(now))
-        .bind(text)
-        .execute(connection)
-        .await?;
+) -> rusqlite::Result<Frame> {
+    let seq = head(connection, user)? + 1;
+    let text = serde_json::to_string(&body)
+        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
+    connection.run(
+        "INSERT INTO frame (user, seq, at, body) VALUES (?, ?, ?, ?)",
+        (user.as_str(), i64::try_from(seq).unwrap_or(i64::MAX), millis(now), text),
+    )?;
     Ok(of(user, seq, body))
 }
 
@@ -312,12 +289,14 @@ fn of(user: &UserId, seq: u64, body: FrameBody) -> Frame {
     Frame { stream: Stream::User(user.clone()), seq, body: Arc::new(body) }
 }
 
-pub(super) async fn head(connection: &mut SqliteConnection, user: &UserId) -> sqlx::Result<u64> {
-    let row = sqlx::query(
-        "SELECT max(coalesce((SELECT head FROM stream WHERE name = 'user:' || ?1), 0),
-                    coalesce((SELECT max(seq) FROM inbox WHERE user = ?1), 0),
-                    coalesce((SELECT max(seq) FROM frame WHERE user = ?1), 0))",
-    );
-    let head: i64 = row.bind(user.0.clone()).fetch_one(connection).await?.try_get(0)?;
+pub(super) fn head(connection: &Connection, user: &UserId) -> rusqlite::Result<u64> {
+    let head: i64 = connection.one(HEAD, [user.as_str()], only)?;
+    Ok(head.unsigned_abs())
+}
+
+/// As [`head`], for those that read.
+async fn read_head(connection: &mut SqliteConnection, user: &UserId) -> sqlx::Result<u64> {
+    let head = sqlx::query_scalar(HEAD).bind(user.0.clone());
+    let head: i64 = head.fetch_one(connection).await?;
     Ok(head.unsigned_abs())
 }

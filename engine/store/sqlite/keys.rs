@@ -3,6 +3,7 @@ use jiff::Timestamp;
 
 use super::SqliteStore;
 use super::decode::millis;
+use super::rows::Statements;
 use crate::store::key::read;
 use crate::store::{ApiKey, Keys, Result};
 
@@ -12,19 +13,11 @@ impl Keys for SqliteStore {
         let key = key.clone();
         self.writer
             .other(move |connection| {
-                let key = key.clone();
-                Box::pin(async move {
-                    let done = sqlx::query(
-                        "INSERT OR IGNORE INTO api_key (name, hash, scopes, created_at) VALUES (?, ?, ?, ?)",
-                    )
-                    .bind(key.name)
-                    .bind(key.hash.as_slice())
-                    .bind(key.scopes.join(" "))
-                    .bind(millis(key.created_at))
-                    .execute(connection)
-                    .await?;
-                    Ok(done.rows_affected() > 0)
-                })
+                let done = connection.run(
+                    "INSERT OR IGNORE INTO api_key (name, hash, scopes, created_at) VALUES (?, ?, ?, ?)",
+                    (&key.name, key.hash.as_slice(), key.scopes.join(" "), millis(key.created_at)),
+                )?;
+                Ok(done > 0)
             })
             .await
     }
@@ -40,14 +33,8 @@ impl Keys for SqliteStore {
         let name = name.to_owned();
         self.writer
             .other(move |connection| {
-                let name = name.clone();
-                Box::pin(async move {
-                    let sql =
-                        "UPDATE api_key SET revoked_at = ? WHERE name = ? AND revoked_at IS NULL";
-                    let done =
-                        sqlx::query(sql).bind(millis(now)).bind(name).execute(connection).await?;
-                    Ok(done.rows_affected() > 0)
-                })
+                let sql = "UPDATE api_key SET revoked_at = ? WHERE name = ? AND revoked_at IS NULL";
+                Ok(connection.run(sql, (millis(now), &name))? > 0)
             })
             .await
     }

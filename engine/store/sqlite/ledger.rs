@@ -4,19 +4,17 @@
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
-use sqlx::sqlite::SqliteRow;
-use sqlx::{AssertSqlSafe, SqliteConnection};
+use rusqlite::Connection;
+use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
 use super::SqliteStore;
 use super::decode::{self, millis};
+use super::rows::{Statements, only};
 use crate::model::{Message, MessageId, MessageStatus, UserId};
 use crate::store::joined::Joined;
-use crate::store::rounds::Round;
-use crate::store::settled::{Consequence, consequences};
-use crate::store::{
-    Asking, Departed, Departure, Gathered, Ledger, Once, Result, Settlement, Spending, Users,
-};
+use crate::store::settled::Consequence;
+use crate::store::{Asking, Departed, Departure, Gathered, Ledger, Once, Result, Spending, Users};
 
 /// What counts for the longer of the two limits.
 const DAY: SignedDuration = SignedDuration::from_hours(24);
@@ -93,47 +91,30 @@ impl SqliteStore {
     }
 }
 
-/// Takes out of `round` what may not leave, and keeps what the others spend.
-pub(super) async fn let_leave(
-    connection: &mut SqliteConnection,
-    round: &mut Round<'_, Departure>,
-    answers: &mut [Departed],
-) -> sqlx::Result<()> {
-    let mut refused = Vec::new();
-    for (place, departure) in round.iter() {
-        let limited = departure.spend.as_ref().is_some_and(|spend| spend.limits.bind());
-        if !limited && departure.once.is_none() {
-            continue;
-        }
-        match ask(connection, departure).await? {
-            Departed::Left => keep(connection, departure).await?,
-            no => {
-                answers[*place] = no;
-                refused.push(*place);
-            }
-        }
+/// Whether it may leave, and if so, keeps what it spends.
+pub(super) fn let_leave(
+    connection: &Connection,
+    departure: &Departure,
+) -> rusqlite::Result<Departed> {
+    let limited = departure.spend.as_ref().is_some_and(|spend| spend.limits.bind());
+    if !limited && departure.once.is_none() {
+        return Ok(Departed::Left);
     }
-    round.retain(|(place, _)| !refused.contains(place));
-    Ok(())
+    let answer = ask(connection, departure)?;
+    if answer == Departed::Left {
+        keep(connection, departure)?;
+    }
+    Ok(answer)
 }
 
-async fn ask(connection: &mut SqliteConnection, departure: &Departure) -> sqlx::Result<Departed> {
-    let leased: Option<i64> =
-        sqlx::query_scalar("SELECT attempt FROM message WHERE id = ? AND fence = ? AND status = 1")
-            .bind(departure.message.0)
-            .bind(departure.fence.0)
-            .fetch_optional(&mut *connection)
-            .await?;
+fn ask(connection: &Connection, departure: &Departure) -> rusqlite::Result<Departed> {
+    let leased = "SELECT attempt FROM message WHERE id = ? AND fence = ? AND status = 1";
+    let leased = connection.maybe(leased, (departure.message.0, departure.fence.0), only::<i64>)?;
     let Some(attempts) = leased else { return Ok(Departed::Withdrawn) };
     if let Some(once) = departure.once.filter(|_| attempts == 0) {
-        let like: Option<i64> =
-            sqlx::query_scalar("SELECT at FROM sent WHERE key = ? AND at > ? AND message <> ?")
-                .bind(once.key.to_vec())
-                .bind(millis(once.since))
-                .bind(departure.message.0)
-                .fetch_optional(&mut *connection)
-                .await?;
-        if like.is_some() {
+        let like = "SELECT at FROM sent WHERE key = ? AND at > ? AND message <> ?";
+        let values = (once.key.as_slice(), millis(once.since), departure.message.0);
+        if connection.maybe(like, values, only::<i64>)?.is_some() {
             return Ok(Departed::Duplicate);
         }
     }
@@ -142,143 +123,104 @@ async fn ask(connection: &mut SqliteConnection, departure: &Departure) -> sqlx::
     };
     for (most, window) in [(spend.limits.max_per_hour, HOUR), (spend.limits.max_per_day, DAY)] {
         let Some(most) = most else { continue };
-        let count: i64 =
-            sqlx::query_scalar("SELECT count(*) FROM spending WHERE user = ? AND at > ?")
-                .bind(spend.user.0.clone())
-                .bind(millis(before(departure.at, window)))
-                .fetch_one(&mut *connection)
-                .await?;
-        if count >= i64::from(most) {
+        let count = "SELECT count(*) FROM spending WHERE user = ? AND at > ?";
+        let values = (spend.user.as_str(), millis(before(departure.at, window)));
+        if connection.one(count, values, only::<i64>)? >= i64::from(most) {
             return Ok(Departed::OverBudget);
         }
     }
     Ok(Departed::Left)
 }
 
-async fn keep(connection: &mut SqliteConnection, departure: &Departure) -> sqlx::Result<()> {
+fn keep(connection: &Connection, departure: &Departure) -> rusqlite::Result<()> {
     let (message, at) = (departure.message.0, millis(departure.at));
     if let Some(once) = departure.once {
-        sqlx::query(
+        connection.run(
             "DELETE FROM sent WHERE key IN (SELECT key FROM sent WHERE until <= ? LIMIT ?)",
-        )
-        .bind(at)
-        .bind(CLEARED)
-        .execute(&mut *connection)
-        .await?;
-        sqlx::query("INSERT OR REPLACE INTO sent (key, at, until, message) VALUES (?, ?, ?, ?)")
-            .bind(once.key.to_vec())
-            .bind(at)
-            .bind(millis(once.until))
-            .bind(message)
-            .execute(&mut *connection)
-            .await?;
+            (at, CLEARED),
+        )?;
+        connection.run(
+            "INSERT OR REPLACE INTO sent (key, at, until, message) VALUES (?, ?, ?, ?)",
+            (once.key.as_slice(), at, millis(once.until), message),
+        )?;
     }
     let Some(spend) = departure.spend.as_ref().filter(|spend| spend.limits.bind()) else {
         return Ok(());
     };
-    sqlx::query("DELETE FROM spending WHERE user = ? AND at <= ?")
-        .bind(spend.user.0.clone())
-        .bind(millis(before(departure.at, DAY)))
-        .execute(&mut *connection)
-        .await?;
-    sqlx::query(
+    connection.run(
+        "DELETE FROM spending WHERE user = ? AND at <= ?",
+        (spend.user.as_str(), millis(before(departure.at, DAY))),
+    )?;
+    connection.run(
         "INSERT INTO spending (user, at, message) SELECT ?1, ?2, ?3
            WHERE NOT EXISTS (SELECT 1 FROM spending WHERE user = ?1 AND message = ?3)",
-    )
-    .bind(spend.user.0.clone())
-    .bind(at)
-    .bind(message)
-    .execute(connection)
-    .await?;
+        (spend.user.as_str(), at, message),
+    )?;
     Ok(())
 }
 
 /// Counts what left before the limit that is now in force.
-pub(super) async fn count_too(
-    connection: &mut SqliteConnection,
+pub(super) fn count_too(
+    connection: &Connection,
     user: &UserId,
     spent: &[(Uuid, i64)],
-) -> sqlx::Result<()> {
+) -> rusqlite::Result<()> {
     for (message, at) in spent {
-        sqlx::query("INSERT OR IGNORE INTO spending (user, at, message) VALUES (?, ?, ?)")
-            .bind(user.0.clone())
-            .bind(at)
-            .bind(message)
-            .execute(&mut *connection)
-            .await?;
+        connection.run(
+            "INSERT OR IGNORE INTO spending (user, at, message) VALUES (?, ?, ?)",
+            (user.as_str(), at, message),
+        )?;
     }
     Ok(())
 }
 
-pub(super) async fn settled(
-    connection: &mut SqliteConnection,
-    rows: &[SqliteRow],
-    round: &Round<'_, Settlement>,
-) -> sqlx::Result<()> {
-    for consequence in consequences(rows, round)? {
-        match consequence {
-            Consequence::NeverSent(settlement) => {
-                never_sent(connection, settlement.message, settlement.ended_at()).await?;
-            }
-            Consequence::Gathers(id, key) => gather(connection, id, key).await?,
-            Consequence::LetGo(id) => {
-                sqlx::query("UPDATE message SET held = NULL WHERE id = ?")
-                    .bind(id.0)
-                    .execute(&mut *connection)
-                    .await?;
-            }
+/// Writes what follows from a settlement for other rows.
+pub(super) fn follow(
+    connection: &Connection,
+    consequence: Consequence<'_>,
+) -> rusqlite::Result<()> {
+    match consequence {
+        Consequence::NeverSent(settlement) => {
+            never_sent(connection, settlement.message, settlement.ended_at())
+        }
+        Consequence::Gathers(id, key) => gather(connection, id, key),
+        Consequence::LetGo(id) => {
+            connection.run("UPDATE message SET held = NULL WHERE id = ?", (id.0,)).map(drop)
         }
     }
-    Ok(())
 }
 
 /// Joins the one that waits for others of `key`, or waits for them itself.
-async fn gather(connection: &mut SqliteConnection, id: MessageId, key: &str) -> sqlx::Result<()> {
-    let leader: Option<Uuid> = sqlx::query_scalar(
-        "SELECT id FROM message WHERE gathers = ? AND id <> ? AND status = 0 AND attempt = 0
-           ORDER BY id LIMIT 1",
-    )
-    .bind(key)
-    .bind(id.0)
-    .fetch_optional(&mut *connection)
-    .await?;
-    let Some(leader) = leader else {
-        sqlx::query("UPDATE message SET gathers = ? WHERE id = ?")
-            .bind(key)
-            .bind(id.0)
-            .execute(connection)
-            .await?;
+fn gather(connection: &Connection, id: MessageId, key: &str) -> rusqlite::Result<()> {
+    let leader = "SELECT id FROM message WHERE gathers = ? AND id <> ? AND status = 0 \
+                    AND attempt = 0 ORDER BY id LIMIT 1";
+    let Some(leader) = connection.maybe(leader, (key, id.0), only::<Uuid>)? else {
+        connection.run("UPDATE message SET gathers = ? WHERE id = ?", (key, id.0))?;
         return Ok(());
     };
-    sqlx::query("UPDATE message SET gathered_by = ?1 WHERE gathered_by = ?2")
-        .bind(leader)
-        .bind(id.0)
-        .execute(&mut *connection)
-        .await?;
-    sqlx::query(
-        "UPDATE message SET status = 6, gathered_by = ?1, gathers = NULL, held = NULL WHERE id = ?2",
-    )
-    .bind(leader)
-    .bind(id.0)
-    .execute(connection)
-    .await?;
+    for sql in [
+        "UPDATE message SET gathered_by = ?1 WHERE gathered_by = ?2",
+        "UPDATE message SET status = 6, gathered_by = ?1, gathers = NULL, held = NULL \
+           WHERE id = ?2",
+    ] {
+        connection.run(sql, (leader, id.0))?;
+    }
     Ok(())
 }
 
 /// The message ended at `at` and was not sent: gives back what it took, and sets free what it led.
-pub(super) async fn never_sent(
-    connection: &mut SqliteConnection,
+pub(super) fn never_sent(
+    connection: &Connection,
     id: MessageId,
     at: Timestamp,
-) -> sqlx::Result<()> {
-    sqlx::query("DELETE FROM sent WHERE message = ?").bind(id.0).execute(&mut *connection).await?;
-    let row: Option<(Option<String>, i64, bool, bool, bool)> = sqlx::query_as(
+) -> rusqlite::Result<()> {
+    connection.run("DELETE FROM sent WHERE message = ?", (id.0,))?;
+    let row: Option<(Option<String>, i64, bool, bool, bool)> = connection.maybe(
         "SELECT recipient, status, spent_at IS NOT NULL, gathers IS NOT NULL, held IS NOT NULL
            FROM message WHERE id = ?",
-    )
-    .bind(id.0)
-    .fetch_optional(&mut *connection)
-    .await?;
+        (id.0,),
+        |row| row.try_into(),
+    )?;
     let Some((recipient, status, spent, leads, held)) = row else { return Ok(()) };
     if leads && status != MessageStatus::Failed as i64 {
         for sql in [
@@ -286,49 +228,36 @@ pub(super) async fn never_sent(
                WHERE gathered_by = ?1",
             "UPDATE message SET gathers = NULL WHERE id = ?1 AND ?2 IS NOT NULL",
         ] {
-            sqlx::query(sql).bind(id.0).bind(millis(at)).execute(&mut *connection).await?;
+            connection.run(sql, (id.0, millis(at)))?;
         }
     }
     if !(spent || held) {
         return Ok(());
     }
-    sqlx::query("UPDATE message SET held = NULL, spent_at = NULL WHERE id = ?")
-        .bind(id.0)
-        .execute(&mut *connection)
-        .await?;
+    connection.run("UPDATE message SET held = NULL, spent_at = NULL WHERE id = ?", (id.0,))?;
     let Some(user) = recipient else { return Ok(()) };
-    sqlx::query("DELETE FROM spending WHERE user = ? AND message = ?")
-        .bind(user.as_str())
-        .bind(id.0)
-        .execute(&mut *connection)
-        .await?;
-    sqlx::query(
+    connection.run("DELETE FROM spending WHERE user = ? AND message = ?", (&user, id.0))?;
+    connection.run(
         "UPDATE message INDEXED BY message_held SET due_at = ?2
          WHERE recipient = ?1 AND held IS NOT NULL AND status = 0
            AND due_at > ?2 AND code LIKE 'budget.%'",
-    )
-    .bind(user)
-    .bind(millis(at))
-    .execute(connection)
-    .await?;
+        (user, millis(at)),
+    )?;
     Ok(())
 }
 
 /// What gates put off for `user` is due at `now`.
-pub(super) async fn ask_again(
-    connection: &mut SqliteConnection,
+pub(super) fn ask_again(
+    connection: &Connection,
     user: &UserId,
     now: Timestamp,
-) -> sqlx::Result<()> {
-    sqlx::query(
+) -> rusqlite::Result<()> {
+    connection.run(
         "UPDATE message INDEXED BY message_held SET due_at = ?2
          WHERE recipient = ?1 AND held IS NOT NULL AND status = 0
            AND due_at > ?2",
-    )
-    .bind(user.0.clone())
-    .bind(millis(now))
-    .execute(connection)
-    .await?;
+        (user.as_str(), millis(now)),
+    )?;
     Ok(())
 }
 

@@ -1,11 +1,12 @@
 //! Dead letters on their way again: found by a reader, written a page at a time.
 
 use async_trait::async_trait;
-use sqlx::SqliteConnection;
+use rusqlite::Connection;
 use uuid::Uuid;
 
 use super::decode::millis;
 use super::messages::select;
+use super::rows::{Statements, only};
 use super::{SqliteStore, waits};
 use crate::model::{MessageId, Verdict};
 use crate::store::{Letters, MessageQuery, Redrive, Result};
@@ -28,44 +29,28 @@ impl Letters for SqliteStore {
             return Ok(0);
         }
         let (ids, redrive) = (waits::hex(ids.into_iter().map(|id| id.0)), redrive.clone());
-        self.writer
-            .other(move |connection| {
-                let (ids, redrive) = (ids.clone(), redrive.clone());
-                Box::pin(async move { begin_again(connection, &ids, &redrive).await })
-            })
-            .await
+        self.writer.other(move |connection| begin_again(connection, &ids, &redrive)).await
     }
 }
 
-async fn begin_again(
-    connection: &mut SqliteConnection,
-    ids: &str,
-    redrive: &Redrive,
-) -> sqlx::Result<u64> {
+fn begin_again(connection: &Connection, ids: &str, redrive: &Redrive) -> rusqlite::Result<u64> {
     let at = millis(redrive.at);
-    sqlx::query(
+    connection.run(
         "INSERT INTO decision (event, at, workflow, run, message, recipient, step, channel,
            verdict, code, reason)
          SELECT event, ?2, workflow, run, id, recipient, step, channel, ?3, 'redriven', ?4
          FROM message WHERE id IN (SELECT unhex(value) FROM json_each(?1))
            AND status IN (3, 5, 8) ORDER BY id",
-    )
-    .bind(ids)
-    .bind(at)
-    .bind(Verdict::Retry as i64)
-    .bind(redrive.reason.as_str())
-    .execute(&mut *connection)
-    .await?;
-    let begun: Vec<Uuid> = sqlx::query_scalar(
+        (ids, at, Verdict::Retry as i64, &redrive.reason),
+    )?;
+    let begun: Vec<Uuid> = connection.all(
         "UPDATE message SET status = 0, due_at = ?2, code = NULL, held = NULL, stopping = 0,
            forgiven = attempt, expires_at = CASE WHEN expires_at > ?2 THEN expires_at END
          WHERE id IN (SELECT unhex(value) FROM json_each(?1)) AND status IN (3, 5, 8)
          RETURNING id",
-    )
-    .bind(ids)
-    .bind(at)
-    .fetch_all(&mut *connection)
-    .await?;
-    waits::wake_by_messages(connection, begun.iter().copied()).await?;
+        (ids, at),
+        only,
+    )?;
+    waits::wake_by_messages(connection, begun.iter().copied())?;
     Ok(begun.len() as u64)
 }

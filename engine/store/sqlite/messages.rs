@@ -6,6 +6,7 @@ use sqlx::{AssertSqlSafe, QueryBuilder, Row, Sqlite};
 use uuid::Uuid;
 
 use super::decode::{self, millis};
+use super::rows::{Statements, only};
 use super::{SqliteStore, ledger, plan, waits};
 use crate::model::{Attempt, Decision, Message, MessageId, MessageStatus, Verdict};
 use crate::store::{MessageQuery, MessageRecord, Messages, Result};
@@ -88,26 +89,17 @@ impl SqliteStore {
         let before: i64 = self
             .writer
             .other(move |connection| {
-                let decision = decision.clone();
-                Box::pin(async move {
-                    let before: i64 = sqlx::query_scalar("SELECT status FROM message WHERE id = ?")
-                        .bind(id.0)
-                        .fetch_one(&mut *connection)
-                        .await?;
-                    if from.iter().any(|status| *status as i64 == before) {
-                        sqlx::query(sql)
-                            .bind(id.0)
-                            .bind(millis(now))
-                            .execute(&mut *connection)
-                            .await?;
-                        plan::decisions(connection, &[&decision]).await?;
-                        if verdict == Verdict::Cancel {
-                            ledger::never_sent(connection, id, now).await?;
-                        }
-                        waits::wake_by_messages(connection, [id.0].into_iter()).await?;
+                let before: i64 =
+                    connection.one("SELECT status FROM message WHERE id = ?", [id.0], only)?;
+                if from.iter().any(|status| *status as i64 == before) {
+                    connection.run(sql, (id.0, millis(now)))?;
+                    plan::decisions(connection, [&decision])?;
+                    if verdict == Verdict::Cancel {
+                        ledger::never_sent(connection, id, now)?;
                     }
-                    Ok(before)
-                })
+                    waits::wake_by_messages(connection, [id.0].into_iter())?;
+                }
+                Ok(before)
             })
             .await?;
         let place = usize::try_from(before).unwrap_or_default();

@@ -7,53 +7,42 @@ use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use rusqlite::Connection;
+use sqlx::AssertSqlSafe;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{AssertSqlSafe, Row, SqliteConnection};
 use uuid::Uuid;
 
-use super::decode::{self, json, millis, run_status, shared};
+use super::decode::{self, json, millis, run_status};
 use super::plan::{self, Delivered};
-use super::rows::{Bound, Bulk};
+use super::rows::Statements;
 use super::sealed::{Vault, unless_locked};
 use super::streams::Streams;
 use super::{SqliteStore, claims, ledger, recover, stops, waits};
-use crate::model::{EventId, Fence, Frame, Run, RunId};
+use crate::model::{EventId, Fence, Frame, RunId, WorkflowName};
+use crate::store::columns::Columns;
 use crate::store::joined::Joined;
-use crate::store::rounds::rounds;
+use crate::store::settled::Settled;
 use crate::store::writer::{Call, ClaimCall};
 use crate::store::{
     Claim, Departed, Departure, DueEvent, DueMessage, DueRun, Plan, Progress, Queue, QueueName,
     Recovered, Result, RetryUnknown, Settlement, Unsent,
 };
 
-const SETTLE: Bulk = Bulk {
-    head: "UPDATE message SET \
-             status = CASE WHEN stopping AND v.column3 = 0 THEN 7 ELSE v.column3 END, \
-             due_at = coalesce(v.column4, due_at), \
-             code = CASE WHEN stopping AND v.column3 = 0 THEN 'cancelled' ELSE v.column5 END, receipt = coalesce(v.column6, receipt), \
-             provider = coalesce(v.column7, provider), attempt = coalesce(v.column8, attempt), \
-             held = CASE WHEN v.column3 = 0 THEN v.column9 ELSE held END, \
-             reports = coalesce(v.column10, reports), sent_to = coalesce(v.column11, sent_to), \
-             fence = NULL, lease_until = NULL, tries = 0 FROM (",
-    columns: 11,
-    tail: ") AS v WHERE message.id = v.column1 AND fence = v.column2 AND (status = 1 \
-             OR status = 2 AND (v.column8 IS NOT NULL OR v.column3 IN (3, 4))) \
-           RETURNING message.id, message.departed_at IS NOT NULL, \
-             message.gathers IS NOT NULL, message.held IS NOT NULL, message.status",
-};
-const PLANNED: Bulk = Bulk {
-    head: "UPDATE event SET plan_at = v.column3, cursor = v.column4, fence = NULL, \
-             lease_until = NULL, tries = 0 FROM (",
-    columns: 4,
-    tail: ") AS v WHERE event.id = v.column1 AND fence = v.column2 RETURNING event.id",
-};
-/// The plus keeps SQLite from walking the index of all that is leased, where it has the ids.
-const ADVANCED: Bulk = Bulk {
-    head: "UPDATE run SET status = v.column3, position = v.column4, wake_at = v.column5, \
-             state = v.column6, fence = NULL, lease_until = NULL, tries = 0 FROM (",
-    columns: 6,
-    tail: ") AS v WHERE run.id = v.column1 AND fence = v.column2 AND +status = 1 RETURNING run.id",
-};
+const SETTLE: &str = "UPDATE message SET
+   status = CASE WHEN stopping AND ?3 = 0 THEN 7 ELSE ?3 END,
+   due_at = coalesce(?4, due_at),
+   code = CASE WHEN stopping AND ?3 = 0 THEN 'cancelled' ELSE ?5 END,
+   receipt = coalesce(?6, receipt), provider = coalesce(?7, provider),
+   attempt = coalesce(?8, attempt), held = CASE WHEN ?3 = 0 THEN ?9 ELSE held END,
+   reports = coalesce(?10, reports), sent_to = coalesce(?11, sent_to),
+   fence = NULL, lease_until = NULL, tries = 0
+ WHERE id = ?1 AND fence = ?2
+   AND (status = 1 OR status = 2 AND (?8 IS NOT NULL OR ?3 IN (3, 4)))
+ RETURNING departed_at IS NOT NULL, gathers IS NOT NULL, held IS NOT NULL, status";
+const PLANNED: &str = "UPDATE event SET plan_at = ?3, cursor = ?4, fence = NULL, \
+     lease_until = NULL, tries = 0 WHERE id = ?1 AND fence = ?2";
+const ADVANCED: &str = "UPDATE run SET status = ?3, position = ?4, wake_at = ?5, state = ?6, \
+     fence = NULL, lease_until = NULL, tries = 0 WHERE id = ?1 AND fence = ?2 AND status = 1";
 
 #[async_trait]
 impl Queue for SqliteStore {
@@ -65,11 +54,11 @@ impl Queue for SqliteStore {
                 continue;
             };
             due.push(DueEvent {
-                stopped: stops::stopped_of(&self.readers, event.id.0).await?,
+                stopped: self.stopped_of(event.id).await?,
                 event,
-                cursor: row.try_get(9)?,
-                fence: Fence(row.try_get(10)?),
-                attempt: row.try_get(11)?,
+                cursor: row.maybe_text(9)?.map(Into::into),
+                fence: Fence(row.number(10)?),
+                attempt: decode::count(row, 11)?,
             });
         }
         Ok(due)
@@ -117,12 +106,7 @@ impl Queue for SqliteStore {
     }
 
     async fn unsent(&self, unsent: Vec<Unsent>) -> Result<()> {
-        self.writer
-            .other(move |connection| {
-                let unsent = unsent.clone();
-                Box::pin(async move { recover::unsent(connection, &unsent).await })
-            })
-            .await
+        self.writer.other(move |connection| recover::unsent(connection, &unsent)).await
     }
 
     async fn renew(&self, queue: QueueName, fences: &[Fence], until: Timestamp) -> Result<()> {
@@ -139,13 +123,7 @@ impl Queue for SqliteStore {
         };
         let fences = serde_json::Value::from_iter(fences.iter().map(|fence| fence.0)).to_string();
         self.writer
-            .other(move |connection| {
-                let fences = fences.clone();
-                Box::pin(async move {
-                    sqlx::query(sql).bind(millis(until)).bind(fences).execute(connection).await?;
-                    Ok(())
-                })
-            })
+            .other(move |connection| connection.run(sql, (millis(until), &fences)).map(drop))
             .await
     }
 
@@ -184,10 +162,7 @@ impl Queue for SqliteStore {
             })
             .collect();
         self.writer
-            .other(move |connection| {
-                let known = known.clone();
-                Box::pin(async move { recover::expired(connection, now, everything, &known).await })
-            })
+            .other(move |connection| recover::expired(connection, now, everything, &known))
             .await
     }
 }
@@ -196,6 +171,13 @@ impl SqliteStore {
     fn call(&self, queue: QueueName, claim: Claim) -> ClaimCall {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         ClaimCall { queue, claim, turn, fence: Fence(self.clock.random_between(1, i64::MAX)) }
+    }
+
+    /// The workflows of `event` that were stopped before they had told everybody.
+    async fn stopped_of(&self, event: EventId) -> Result<Vec<WorkflowName>> {
+        let names = sqlx::query_scalar(stops::STOPPED_OF).bind(event.0);
+        let names: Vec<String> = names.fetch_all(&self.readers).await?;
+        Ok(names.into_iter().map(Into::into).collect())
     }
 }
 
@@ -224,133 +206,123 @@ impl Joined for SqliteStore {
     }
 }
 
-pub(super) async fn settle(
-    connection: &mut SqliteConnection,
+pub(super) fn settle(
+    connection: &Connection,
     streams: &mut Streams,
     all: &[&Settlement],
-) -> sqlx::Result<Vec<Option<Vec<Frame>>>> {
+) -> rusqlite::Result<Vec<Option<Vec<Frame>>>> {
     let mut answers = vec![None; all.len()];
-    for mut round in rounds(all, |settlement| settlement.message.0) {
-        let rows = SETTLE.fetch(connection, &round, bind_settlement).await?;
-        let settled = ids(&rows)?;
-        round.retain(|(_, each)| settled.contains(&each.message.0));
-        ledger::settled(connection, &rows, &round).await?;
-        let attempts: Vec<_> = round.iter().filter_map(|(_, each)| each.attempt.as_ref()).collect();
-        plan::attempts(connection, &attempts).await?;
-        let decisions: Vec<_> = round.iter().flat_map(|(_, each)| &each.decisions).collect();
-        plan::decisions(connection, &decisions).await?;
-        let entries = round
-            .iter()
-            .filter_map(|(place, each)| Some((*place, each.entry.as_ref()?)))
-            .map(|(place, entry)| Delivered { place, entry, new_run: false })
-            .collect();
-        for (place, _) in &round {
-            answers[*place] = Some(Vec::new());
+    let mut settled = Vec::with_capacity(all.len());
+    for (place, settlement) in all.iter().enumerate() {
+        if let Some(row) = settle_one(connection, settlement)? {
+            answers[place] = Some(Vec::new());
+            settled.push((place, *settlement, row));
         }
-        for (place, frame) in plan::entries(connection, streams, entries).await? {
-            answers[place].get_or_insert_default().push(frame);
-        }
-        if waits::exist(connection, streams).await? {
-            let ended = round.iter().filter(|(_, each)| each.status.is_final());
-            waits::wake_by_messages(connection, ended.map(|(_, each)| each.message.0)).await?;
-        }
+    }
+    for consequence in settled.iter().filter_map(|(_, each, row)| row.leads_to(each)) {
+        ledger::follow(connection, consequence)?;
+    }
+    plan::attempts(connection, settled.iter().filter_map(|(_, each, _)| each.attempt.as_ref()))?;
+    plan::decisions(connection, settled.iter().flat_map(|(_, each, _)| &each.decisions))?;
+    let entries = settled
+        .iter()
+        .filter_map(|(place, each, _)| Some((*place, each.entry.as_ref()?)))
+        .map(|(place, entry)| Delivered { place, entry, new_run: false })
+        .collect();
+    for (place, frame) in plan::entries(connection, streams, entries)? {
+        answers[place].get_or_insert_default().push(frame);
+    }
+    if waits::exist(connection, streams)? {
+        let ended = settled.iter().filter(|(_, each, _)| each.status.is_final());
+        waits::wake_by_messages(connection, ended.map(|(_, each, _)| each.message.0))?;
     }
     Ok(answers)
 }
 
-fn bind_settlement<'q>(query: Bound<'q>, (_, each): &(usize, &'q Settlement)) -> Bound<'q> {
+fn settle_one(connection: &Connection, each: &Settlement) -> rusqlite::Result<Option<Settled>> {
     let attempt = each.attempt.as_ref();
-    query
-        .bind(each.message.0)
-        .bind(each.fence.0)
-        .bind(each.status as i64)
-        .bind(each.due_at.map(millis))
-        .bind(each.code.as_deref())
-        .bind(attempt.and_then(|attempt| attempt.receipt.as_deref()))
-        .bind(attempt.map(|attempt| shared(&attempt.provider.0)))
-        .bind(attempt.map(|attempt| i64::from(attempt.number)))
-        .bind(each.held.as_ref().map(|_| 1_i64))
-        .bind(each.expected.as_ref().map(|expected| expected.delivery))
-        .bind(each.expected.as_ref().map(|expected| expected.sent_to.address.as_slice()))
+    let values = (
+        each.message.0,
+        each.fence.0,
+        each.status as i64,
+        each.due_at.map(millis),
+        each.code.as_deref(),
+        attempt.and_then(|attempt| attempt.receipt.as_deref()),
+        attempt.map(|attempt| &*attempt.provider.0),
+        attempt.map(|attempt| attempt.number),
+        each.held.as_ref().map(|_| 1),
+        each.expected.as_ref().map(|expected| expected.delivery),
+        each.expected.as_ref().map(|expected| expected.sent_to.address.as_slice()),
+    );
+    connection.maybe(SETTLE, values, |row| {
+        Ok(Settled::new(row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+    })
 }
 
-pub(super) async fn planned(
-    connection: &mut SqliteConnection,
+pub(super) fn planned(
+    connection: &Connection,
     streams: &mut Streams,
     all: &[&Progress<EventId>],
-) -> sqlx::Result<Vec<Option<Vec<Frame>>>> {
+) -> rusqlite::Result<Vec<Option<Vec<Frame>>>> {
     let mut answers = vec![None; all.len()];
-    for round in rounds(all, |progress| progress.id.0) {
-        let rows = PLANNED
-            .fetch(connection, &round, |query, (_, progress)| {
-                let more = progress.plan.more.as_ref();
-                query
-                    .bind(progress.id.0)
-                    .bind(progress.fence.0)
-                    .bind(more.map(|(at, _)| millis(*at)))
-                    .bind(more.map(|(_, cursor)| cursor.as_str()))
-            })
-            .await?;
-        let kept = ids(&rows)?;
-        let mut plans = Vec::with_capacity(round.len());
-        for (place, progress) in round {
-            if !kept.contains(&progress.id.0) {
-                continue;
-            }
-            let mut plan = Cow::Borrowed(&progress.plan);
-            let stopped = stops::stopped_of(&mut *connection, progress.id.0).await?;
-            if !stopped.is_empty() {
-                plan.to_mut().leave_out(&stopped);
-            }
-            if plan.more.is_none() {
-                stops::forget_unplanned(connection, progress.id).await?;
-            }
-            plans.push((place, plan));
+    let mut plans = Vec::with_capacity(all.len());
+    for (place, progress) in all.iter().enumerate() {
+        let more = progress.plan.more.as_ref();
+        let values = (
+            progress.id.0,
+            progress.fence.0,
+            more.map(|(at, _)| millis(*at)),
+            more.map(|(_, cursor)| cursor.as_str()),
+        );
+        if connection.run(PLANNED, values)? == 0 {
+            continue;
         }
-        let all: Vec<&Plan> = plans.iter().map(|(_, plan)| plan.as_ref()).collect();
-        let written = plan::write(connection, streams, &all).await?;
-        for ((place, _), frames) in plans.iter().zip(written) {
-            answers[*place] = Some(frames);
+        let mut plan = Cow::Borrowed(&progress.plan);
+        let stopped = stops::stopped_of(connection, progress.id.0)?;
+        if !stopped.is_empty() {
+            plan.to_mut().leave_out(&stopped);
         }
+        if plan.more.is_none() {
+            stops::forget_unplanned(connection, progress.id)?;
+        }
+        plans.push((place, plan));
+    }
+    let all: Vec<&Plan> = plans.iter().map(|(_, plan)| plan.as_ref()).collect();
+    let written = plan::write(connection, streams, &all)?;
+    for ((place, _), frames) in plans.iter().zip(written) {
+        answers[*place] = Some(frames);
     }
     Ok(answers)
 }
 
-pub(super) async fn advanced(
-    connection: &mut SqliteConnection,
+pub(super) fn advanced(
+    connection: &Connection,
     streams: &mut Streams,
     all: &[&Progress<RunId>],
-) -> sqlx::Result<Vec<Option<Vec<Frame>>>> {
+) -> rusqlite::Result<Vec<Option<Vec<Frame>>>> {
     let mut answers = vec![None; all.len()];
-    for round in rounds(all, |progress| progress.id.0) {
-        let moved: Vec<(&Progress<RunId>, &Run)> =
-            round.iter().filter_map(|(_, each)| Some((*each, each.run.as_ref()?))).collect();
-        let rows = ADVANCED
-            .fetch(connection, &moved, |query, (progress, run)| {
-                query
-                    .bind(progress.id.0)
-                    .bind(progress.fence.0)
-                    .bind(run_status(run.status))
-                    .bind(run.position.as_ref().map(|step| shared(&step.0)))
-                    .bind(run.wake_at.map(millis))
-                    .bind(json(&run.state))
-            })
-            .await?;
-        let kept = ids(&rows)?;
-        if waits::exist(connection, streams).await? {
-            waits::forget(connection, kept.iter().copied()).await?;
-        }
-        let mut round = round;
-        round.retain(|(_, progress)| kept.contains(&progress.id.0));
-        let plans: Vec<_> = round.iter().map(|(_, progress)| &progress.plan).collect();
-        let written = plan::write(connection, streams, &plans).await?;
-        for ((place, _), frames) in round.into_iter().zip(written) {
-            answers[place] = Some(frames);
+    let mut kept = Vec::with_capacity(all.len());
+    for (place, progress) in all.iter().enumerate() {
+        let Some(run) = &progress.run else { continue };
+        let values = (
+            progress.id.0,
+            progress.fence.0,
+            run_status(run.status),
+            run.position.as_ref().map(|step| &*step.0),
+            run.wake_at.map(millis),
+            json(&run.state),
+        );
+        if connection.run(ADVANCED, values)? > 0 {
+            kept.push((place, *progress));
         }
     }
+    if waits::exist(connection, streams)? {
+        waits::forget(connection, kept.iter().map(|(_, progress)| progress.id.0))?;
+    }
+    let plans: Vec<_> = kept.iter().map(|(_, progress)| &progress.plan).collect();
+    let written = plan::write(connection, streams, &plans)?;
+    for ((place, _), frames) in kept.into_iter().zip(written) {
+        answers[place] = Some(frames);
+    }
     Ok(answers)
-}
-
-pub(super) fn ids(rows: &[SqliteRow]) -> sqlx::Result<HashSet<Uuid>> {
-    rows.iter().map(|row| row.try_get(0)).collect()
 }

@@ -1,10 +1,11 @@
 //! Ending leases: after a crash, past their time, and at a graceful stop.
 
 use jiff::Timestamp;
-use sqlx::{Row, SqliteConnection};
+use rusqlite::Connection;
 use uuid::Uuid;
 
 use super::decode::millis;
+use super::rows::Statements;
 use super::{plan, waits};
 use crate::model::{Attempt, AttemptOutcome, MessageStatus};
 use crate::store::{Recovered, Unsent};
@@ -17,68 +18,63 @@ const MESSAGES: &str = "UPDATE message SET status = 0, fence = NULL, lease_until
 
 /// Frees what is leased past its time, or everything. What was being sent by a (channel, provider)
 /// of `known` is journalled as `unknown`, and due again where that says so.
-pub(super) async fn expired(
-    connection: &mut SqliteConnection,
+pub(super) fn expired(
+    connection: &Connection,
     now: Timestamp,
     everything: bool,
     known: &[(String, String, bool)],
-) -> sqlx::Result<Recovered> {
+) -> rusqlite::Result<Recovered> {
     let before = if everything { i64::MAX } else { millis(now) };
     let mut released = 0;
     for sql in [
         "UPDATE event SET fence = NULL, lease_until = NULL WHERE fence IS NOT NULL AND lease_until <= ?",
         "UPDATE run SET status = 0, fence = NULL, lease_until = NULL WHERE status = 1 AND lease_until <= ?",
     ] {
-        released += sqlx::query(sql).bind(before).execute(&mut *connection).await?.rows_affected();
+        released += connection.run(sql, [before])?;
     }
-    let released_messages = sqlx::query(MESSAGES).bind(before).bind(millis(now));
-    released += released_messages.execute(&mut *connection).await?.rows_affected();
+    released += connection.run(MESSAGES, (before, millis(now)))?;
     for sql in [
         "DELETE FROM collection WHERE leader IS NULL AND closes_at <= ?",
         "DELETE FROM throttled WHERE until <= ?",
     ] {
-        sqlx::query(sql).bind(millis(now)).execute(&mut *connection).await?;
+        connection.run(sql, [millis(now)])?;
     }
     let mut attempts = Vec::new();
     for (channel, provider, again) in known {
-        interrupted(connection, now, before, (channel, provider, *again), &mut attempts).await?;
+        interrupted(connection, now, before, (channel, provider, *again), &mut attempts)?;
     }
-    plan::attempts(connection, &attempts.iter().collect::<Vec<_>>()).await?;
-    waits::wake_by_messages(connection, attempts.iter().map(|attempt| attempt.message.0)).await?;
-    Ok(Recovered { released, unknown: attempts.len() as u64 })
+    plan::attempts(connection, &attempts)?;
+    waits::wake_by_messages(connection, attempts.iter().map(|attempt| attempt.message.0))?;
+    Ok(Recovered { released: released as u64, unknown: attempts.len() as u64 })
 }
 
 /// Ends the leases of what was being sent by one provider; adds the attempts that nobody will tell
 /// of.
-async fn interrupted(
-    connection: &mut SqliteConnection,
+fn interrupted(
+    connection: &Connection,
     now: Timestamp,
     before: i64,
     (channel, provider, again): (&str, &str, bool),
     attempts: &mut Vec<Attempt>,
-) -> sqlx::Result<()> {
-    let sending = sqlx::query(
+) -> rusqlite::Result<()> {
+    let sending: Vec<(Uuid, u32, Option<i64>, bool)> = connection.all(
         "UPDATE message SET fence = NULL, lease_until = NULL
           WHERE status = 2 AND lease_until <= ? AND channel = ? AND provider = ?
          RETURNING id, attempt, departed_at, stopping",
-    );
-    let rows = sending.bind(before).bind(channel).bind(provider).fetch_all(&mut *connection);
-    for row in rows.await? {
+        (before, channel, provider),
+        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
+    )?;
+    for (id, number, departed, stopping) in sending {
         // Cancelled while it was leaving: whether it left is not known, and it is not tried again.
-        let retry = again && !row.try_get::<bool, _>(3)?;
+        let retry = again && !stopping;
         let status = if retry { MessageStatus::Pending } else { MessageStatus::Unknown };
-        let id: Uuid = row.try_get(0)?;
-        sqlx::query("UPDATE message SET status = ?, due_at = ?, code = ? WHERE id = ?")
-            .bind(status as i64)
-            .bind(millis(now))
-            .bind((!retry).then_some("unknown"))
-            .bind(id)
-            .execute(&mut *connection)
-            .await?;
-        let departed: Option<i64> = row.try_get(2)?;
+        connection.run(
+            "UPDATE message SET status = ?, due_at = ?, code = ? WHERE id = ?",
+            (status as i64, millis(now), (!retry).then_some("unknown"), id),
+        )?;
         attempts.push(Attempt {
             message: id.into(),
-            number: row.try_get(1)?,
+            number,
             provider: provider.into(),
             started_at: departed.and_then(|at| Timestamp::from_millisecond(at).ok()).unwrap_or(now),
             finished_at: now,
@@ -92,7 +88,7 @@ async fn interrupted(
 }
 
 /// Gives claims back that nobody has begun.
-pub(super) async fn unsent(connection: &mut SqliteConnection, all: &[Unsent]) -> sqlx::Result<()> {
+pub(super) fn unsent(connection: &Connection, all: &[Unsent]) -> rusqlite::Result<()> {
     for unsent in all {
         let (sql, id, fence) = match unsent {
             Unsent::Event(id, fence) => (
@@ -111,7 +107,7 @@ pub(super) async fn unsent(connection: &mut SqliteConnection, all: &[Unsent]) ->
                 fence,
             ),
         };
-        sqlx::query(sql).bind(id).bind(fence.0).execute(&mut *connection).await?;
+        connection.run(sql, (id, fence.0))?;
     }
     Ok(())
 }

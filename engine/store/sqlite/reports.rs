@@ -1,7 +1,9 @@
 use async_trait::async_trait;
-use sqlx::{AssertSqlSafe, Row, SqliteConnection};
+use rusqlite::Connection;
+use sqlx::{AssertSqlSafe, Row};
 
 use super::decode;
+use super::rows::Statements;
 use super::{SqliteStore, plan, waits};
 use crate::model::{Bounce, Decision, Message, ProviderName, Report};
 use crate::store::{Reported, Reports, Result, StoreError};
@@ -34,41 +36,30 @@ impl Reports for SqliteStore {
         let decision =
             Decision::of_message(&message, report.at, fate.verdict(), fate.code(), reason);
         let report = report.clone();
-        self.writer
-            .other(move |connection| {
-                let (message, report, decision) =
-                    (message.clone(), report.clone(), decision.clone());
-                Box::pin(async move { moved(connection, &message, &report, &decision).await })
-            })
-            .await
+        self.writer.other(move |connection| moved(connection, &message, &report, &decision)).await
     }
 }
 
 /// Forward alone: what another report, or the same one again, brought about stays.
-async fn moved(
-    connection: &mut SqliteConnection,
+fn moved(
+    connection: &Connection,
     message: &Message,
     report: &Report,
     decision: &Decision,
-) -> sqlx::Result<bool> {
+) -> rusqlite::Result<bool> {
     let from = crate::model::MessageStatus::ALL;
     let from = from.into_iter().filter(|status| report.fate.moves(*status));
     let from = serde_json::Value::from_iter(from.map(|status| status as i64)).to_string();
-    let done = sqlx::query(
+    let fate = report.fate;
+    let done = connection.run(
         "UPDATE message SET status = ?2, code = ?3
          WHERE id = ?1 AND receipt = ?4 AND status IN (SELECT value FROM json_each(?5))",
-    )
-    .bind(message.id.0)
-    .bind(report.fate.status() as i64)
-    .bind(report.fate.message_code())
-    .bind(report.receipt.as_str())
-    .bind(from)
-    .execute(&mut *connection)
-    .await?;
-    if done.rows_affected() == 0 {
+        (message.id.0, fate.status() as i64, fate.message_code(), &report.receipt, from),
+    )?;
+    if done == 0 {
         return Ok(false);
     }
-    plan::decisions(connection, &[decision]).await?;
-    waits::wake_by_messages(connection, [message.id.0].into_iter()).await?;
+    plan::decisions(connection, [decision])?;
+    waits::wake_by_messages(connection, [message.id.0].into_iter())?;
     Ok(true)
 }

@@ -5,11 +5,12 @@
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use sqlx::SqliteConnection;
+use rusqlite::Connection;
 use uuid::Uuid;
 
 use super::SqliteStore;
 use super::decode::millis;
+use super::rows::Statements;
 use crate::store::Result;
 use crate::store::retention::{Kept, Mark, Pruned, Retention};
 
@@ -179,28 +180,24 @@ impl Retention for SqliteStore {
             return Ok(Pruned::default());
         }
         let keys = format!("[{}]", keys.join(","));
-        let clearing = self.writer.other(move |connection| {
-            let keys = keys.clone();
-            Box::pin(async move { clear(connection, walk, keys, millis).await })
-        });
+        let clearing = self.writer.other(move |connection| clear(connection, walk, &keys, millis));
         Ok(Pruned { rows: clearing.await?, next })
     }
 }
 
-async fn clear(
-    connection: &mut SqliteConnection,
+fn clear(
+    connection: &Connection,
     walk: &'static Walk,
-    keys: String,
+    keys: &str,
     before: i64,
-) -> sqlx::Result<u64> {
+) -> rusqlite::Result<u64> {
     for sql in walk.prepare {
-        sqlx::query(*sql).bind(keys.as_str()).bind(before).execute(&mut *connection).await?;
+        connection.run(sql, (keys, before))?;
     }
     let mut removed = 0;
     for (place, sql) in walk.clear.iter().enumerate() {
-        let done = sqlx::query(*sql).bind(keys.as_str()).bind(before);
-        let rows = done.execute(&mut *connection).await?.rows_affected();
-        removed += if place == 0 { rows } else { 0 };
+        let rows = connection.run(sql, (keys, before))?;
+        removed += if place == 0 { rows as u64 } else { 0 };
     }
     Ok(removed)
 }

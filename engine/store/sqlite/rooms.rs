@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::decode::millis;
+use super::rows::Statements;
 use super::{SqliteStore, frames};
 use crate::model::{Frame, RoomName, Saying, Stream, UserId};
 use crate::store::{Result, Rooms};
@@ -26,32 +27,29 @@ impl Rooms for SqliteStore {
     }
 
     async fn say(&self, saying: &Saying, keep: bool) -> Result<Frame> {
-        let saying = Arc::new(saying.clone());
+        let saying = saying.clone();
         self.writer
             .other(move |connection| {
-                let saying = saying.clone();
-                Box::pin(async move {
-                    let stream = Stream::Room(saying.room.clone());
-                    let seq = frames::next(connection, &stream).await?;
-                    let body = saying.frame(seq);
-                    frames::write_frame(connection, &stream, seq, &body, saying.at).await?;
-                    if keep {
-                        sqlx::query(
-                            "INSERT INTO saying (room, seq, id, user, username, message, at)
-                             VALUES (?, ?, ?, ?, ?, ?, ?)",
-                        )
-                        .bind(saying.room.0.clone())
-                        .bind(i64::try_from(seq).unwrap_or(i64::MAX))
-                        .bind(saying.id)
-                        .bind(saying.user.0.clone())
-                        .bind(saying.username.as_str())
-                        .bind(saying.message.as_str())
-                        .bind(millis(saying.at))
-                        .execute(connection)
-                        .await?;
-                    }
-                    Ok(Frame { stream, seq, body: Arc::new(body) })
-                })
+                let stream = Stream::Room(saying.room.clone());
+                let seq = frames::next(connection, &stream)?;
+                let body = saying.frame(seq);
+                frames::write_frame(connection, &stream, seq, &body, saying.at)?;
+                if keep {
+                    connection.run(
+                        "INSERT INTO saying (room, seq, id, user, username, message, at)
+                         VALUES (?, ?, ?, ?, ?, ?, ?)",
+                        (
+                            saying.room.as_str(),
+                            i64::try_from(seq).unwrap_or(i64::MAX),
+                            saying.id,
+                            saying.user.as_str(),
+                            saying.username.as_str(),
+                            saying.message.as_str(),
+                            millis(saying.at),
+                        ),
+                    )?;
+                }
+                Ok(Frame { stream, seq, body: Arc::new(body) })
             })
             .await
     }
@@ -81,18 +79,15 @@ impl Rooms for SqliteStore {
 
     async fn read_up_to(&self, room: &RoomName, user: &UserId, seq: u64) -> Result<bool> {
         let (room, user) = (room.0.clone(), user.0.clone());
+        let seq = i64::try_from(seq).unwrap_or(i64::MAX);
         self.writer
             .other(move |connection| {
-                let (room, user) = (room.clone(), user.clone());
-                Box::pin(async move {
-                    let update = sqlx::query(
-                        "UPDATE member SET read_seq = ?1
-                         WHERE room = ?2 AND user = ?3 AND read_seq < ?1",
-                    );
-                    let seq = i64::try_from(seq).unwrap_or(i64::MAX);
-                    let done = update.bind(seq).bind(room).bind(user).execute(connection).await?;
-                    Ok(done.rows_affected() > 0)
-                })
+                let changed = connection.run(
+                    "UPDATE member SET read_seq = ?1
+                     WHERE room = ?2 AND user = ?3 AND read_seq < ?1",
+                    (seq, &*room, &*user),
+                )?;
+                Ok(changed > 0)
             })
             .await
     }
@@ -101,14 +96,6 @@ impl Rooms for SqliteStore {
 impl SqliteStore {
     async fn admit(&self, room: &RoomName, user: &UserId, sql: &'static str) -> Result<bool> {
         let (room, user) = (room.0.clone(), user.0.clone());
-        self.writer
-            .other(move |connection| {
-                let (room, user) = (room.clone(), user.clone());
-                Box::pin(async move {
-                    let done = sqlx::query(sql).bind(room).bind(user).execute(connection).await?;
-                    Ok(done.rows_affected() > 0)
-                })
-            })
-            .await
+        self.writer.other(move |connection| Ok(connection.run(sql, (&*room, &*user))? > 0)).await
     }
 }

@@ -1,95 +1,172 @@
-//! Statements over many rows at once.
-//!
-//! Rows go in chunks of a few sizes, so that a handful of prepared statements serves every number
-//! of rows.
+//! Statements of the connection that writes, and the rows that they return.
 
-use sqlx::query::Query;
-use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqliteRow};
-use sqlx::{AssertSqlSafe, Sqlite};
+use std::ops::Range;
 
-pub(super) type Bound<'q> = Query<'q, Sqlite, SqliteArguments>;
+use rusqlite::types::{Type, ValueRef};
+use rusqlite::{Connection, OptionalExtension, Params, Result};
+use uuid::Uuid;
 
-/// Rows of one statement. A statement costs as much as a few rows do, whatever it writes; the
-/// largest is below SQLite's 32,766 variables for 40 columns.
-const SIZES: [usize; 14] = [128, 96, 64, 48, 32, 24, 16, 12, 8, 6, 4, 3, 2, 1];
+use crate::store::columns::{self, Columns};
 
-/// `head VALUES (?,…),(?,…) tail`, for rows of `columns` values.
-#[derive(Clone, Copy)]
-pub(super) struct Bulk {
-    pub head: &'static str,
-    pub columns: usize,
-    pub tail: &'static str,
+/// Statements by their text, each prepared once.
+pub(super) trait Statements {
+    /// Answers how many rows were changed.
+    fn run(&self, sql: &str, values: impl Params) -> Result<usize>;
+
+    /// Every row that is returned.
+    fn all<T>(
+        &self,
+        sql: &str,
+        values: impl Params,
+        read: impl FnMut(&rusqlite::Row<'_>) -> Result<T>,
+    ) -> Result<Vec<T>>;
+
+    /// The first row, if any is returned.
+    fn maybe<T>(
+        &self,
+        sql: &str,
+        values: impl Params,
+        read: impl FnOnce(&rusqlite::Row<'_>) -> Result<T>,
+    ) -> Result<Option<T>>;
+
+    /// The first row of a statement that always returns one.
+    fn one<T>(
+        &self,
+        sql: &str,
+        values: impl Params,
+        read: impl FnOnce(&rusqlite::Row<'_>) -> Result<T>,
+    ) -> Result<T>;
 }
 
-impl Bulk {
-    /// Writes all rows; answers how many the statement changed.
-    pub async fn execute<'r, T>(
-        self,
-        connection: &mut SqliteConnection,
-        rows: &'r [T],
-        bind: impl Fn(Bound<'r>, &'r T) -> Bound<'r>,
-    ) -> sqlx::Result<u64> {
-        let mut changed = 0;
-        for chunk in chunks(rows) {
-            let query = chunk.iter().fold(self.query(chunk.len()), &bind);
-            changed += query.execute(&mut *connection).await?.rows_affected();
-        }
-        Ok(changed)
+impl Statements for Connection {
+    fn run(&self, sql: &str, values: impl Params) -> Result<usize> {
+        self.prepare_cached(sql)?.execute(values)
     }
 
-    /// Writes all rows and answers what the statement returns.
-    pub async fn fetch<'r, T>(
-        self,
-        connection: &mut SqliteConnection,
-        rows: &'r [T],
-        bind: impl Fn(Bound<'r>, &'r T) -> Bound<'r>,
-    ) -> sqlx::Result<Vec<SqliteRow>> {
-        let mut fetched = Vec::new();
-        for chunk in chunks(rows) {
-            let query = chunk.iter().fold(self.query(chunk.len()), &bind);
-            fetched.append(&mut query.fetch_all(&mut *connection).await?);
-        }
-        Ok(fetched)
+    fn all<T>(
+        &self,
+        sql: &str,
+        values: impl Params,
+        read: impl FnMut(&rusqlite::Row<'_>) -> Result<T>,
+    ) -> Result<Vec<T>> {
+        self.prepare_cached(sql)?.query_map(values, read)?.collect()
     }
 
-    fn query<'q>(self, rows: usize) -> Bound<'q> {
-        let row_width = 2 * self.columns + 2;
-        let mut sql =
-            String::with_capacity(self.head.len() + self.tail.len() + 8 + rows * row_width);
-        sql.push_str(self.head);
-        sql.push_str(" VALUES ");
-        for row in 0..rows {
-            sql.push_str(if row == 0 { "(?" } else { ",(?" });
-            for _ in 1..self.columns {
-                sql.push_str(",?");
-            }
-            sql.push(')');
-        }
-        sql.push_str(self.tail);
-        sqlx::query(AssertSqlSafe(sql))
+    fn maybe<T>(
+        &self,
+        sql: &str,
+        values: impl Params,
+        read: impl FnOnce(&rusqlite::Row<'_>) -> Result<T>,
+    ) -> Result<Option<T>> {
+        self.one(sql, values, read).optional()
+    }
+
+    fn one<T>(
+        &self,
+        sql: &str,
+        values: impl Params,
+        read: impl FnOnce(&rusqlite::Row<'_>) -> Result<T>,
+    ) -> Result<T> {
+        self.prepare_cached(sql)?.query_row(values, read)
     }
 }
 
-fn chunks<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
-    std::iter::from_fn(move || {
-        let size = SIZES.iter().find(|size| **size <= rows.len())?;
-        let (chunk, rest) = rows.split_at(*size);
-        rows = rest;
-        Some(chunk)
-    })
+/// Reads a row of one column.
+pub(super) fn only<T: rusqlite::types::FromSql>(row: &rusqlite::Row<'_>) -> Result<T> {
+    row.get(0)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::{SIZES, chunks};
+/// A row that left the connection: its numbers, and its texts and blobs in one piece, so that
+/// whoever asked for it can read it on a thread that nobody waits for.
+pub(super) struct Row {
+    cells: Box<[Cell]>,
+    bytes: Vec<u8>,
+}
 
-    #[test]
-    fn chunks_have_few_sizes_and_lose_nothing() {
-        for count in 0..700 {
-            let rows: Vec<usize> = (0..count).collect();
-            let joined: Vec<usize> = chunks(&rows).flatten().copied().collect();
-            assert_eq!(joined, rows);
-            assert!(chunks(&rows).all(|chunk| SIZES.contains(&chunk.len())));
+enum Cell {
+    Null,
+    Number(i64),
+    Bytes(Range<usize>),
+}
+
+impl Row {
+    pub fn read(row: &rusqlite::Row<'_>) -> Result<Self> {
+        let columns = row.as_ref().column_count();
+        let mut bytes = Vec::with_capacity(512);
+        let mut cells = Vec::with_capacity(columns);
+        for place in 0..columns {
+            cells.push(match row.get_ref(place)? {
+                ValueRef::Null => Cell::Null,
+                ValueRef::Integer(number) => Cell::Number(number),
+                ValueRef::Text(read) | ValueRef::Blob(read) => {
+                    let begin = bytes.len();
+                    bytes.extend_from_slice(read);
+                    Cell::Bytes(begin..bytes.len())
+                }
+                ValueRef::Real(_) => {
+                    return Err(rusqlite::Error::InvalidColumnType(
+                        place,
+                        String::new(),
+                        Type::Real,
+                    ));
+                }
+            });
         }
+        Ok(Self { cells: cells.into(), bytes })
+    }
+
+    fn cell(&self, place: usize) -> sqlx::Result<&Cell> {
+        let columns = self.cells.len();
+        self.cells
+            .get(place)
+            .ok_or(sqlx::Error::ColumnIndexOutOfBounds { index: place, len: columns })
+    }
+
+    fn maybe_bytes(&self, place: usize) -> sqlx::Result<Option<&[u8]>> {
+        match self.cell(place)? {
+            Cell::Null => Ok(None),
+            Cell::Bytes(range) => Ok(self.bytes.get(range.clone())),
+            Cell::Number(_) => Err(columns::unexpected(place, "a number")),
+        }
+    }
+}
+
+impl Columns for Row {
+    fn text(&self, place: usize) -> sqlx::Result<&str> {
+        self.maybe_text(place)?.ok_or_else(|| columns::unexpected(place, "nothing"))
+    }
+
+    fn maybe_text(&self, place: usize) -> sqlx::Result<Option<&str>> {
+        let bytes = self.maybe_bytes(place)?;
+        bytes.map(std::str::from_utf8).transpose().map_err(columns::unreadable(place))
+    }
+
+    fn number(&self, place: usize) -> sqlx::Result<i64> {
+        self.maybe_number(place)?.ok_or_else(|| columns::unexpected(place, "nothing"))
+    }
+
+    fn maybe_number(&self, place: usize) -> sqlx::Result<Option<i64>> {
+        match self.cell(place)? {
+            Cell::Null => Ok(None),
+            Cell::Number(number) => Ok(Some(*number)),
+            Cell::Bytes(_) => Err(columns::unexpected(place, "a text")),
+        }
+    }
+
+    fn id(&self, place: usize) -> sqlx::Result<Uuid> {
+        self.maybe_id(place)?.ok_or_else(|| columns::unexpected(place, "nothing"))
+    }
+
+    fn maybe_id(&self, place: usize) -> sqlx::Result<Option<Uuid>> {
+        let bytes = self.maybe_bytes(place)?;
+        bytes.map(Uuid::from_slice).transpose().map_err(columns::unreadable(place))
+    }
+
+    fn truth(&self, place: usize) -> sqlx::Result<bool> {
+        Ok(self.number(place)? != 0)
+    }
+
+    fn bytes(&self, place: usize) -> sqlx::Result<&[u8]> {
+        self.maybe_bytes(place)?.ok_or_else(|| columns::unexpected(place, "nothing"))
     }
 }

@@ -1,10 +1,11 @@
 //! Stopping what is planned for a key.
 
 use async_trait::async_trait;
-use sqlx::{AssertSqlSafe, Row, SqliteConnection};
+use rusqlite::Connection;
 use uuid::Uuid;
 
-use super::decode::{self, shared};
+use super::decode;
+use super::rows::{Row, Statements, only};
 use super::{SqliteStore, collections, ledger, plan, waits};
 use crate::model::{EventId, MessageStatus, WorkflowName};
 use crate::store::{Plan, Result, Stop, Stopped, Stops, StoreError, Unplanned};
@@ -12,20 +13,18 @@ use crate::store::{Plan, Result, Stop, Stopped, Stops, StoreError, Unplanned};
 /// Those of the key that are meant. `?1` key, `?2` workflow, `?3` except, `?4` before, `?5` tenant.
 const MEANT: &str = "SELECT id FROM run WHERE key = ?1 AND (?2 IS NULL OR workflow = ?2) \
      AND id IS NOT ?3 AND event < ?4 AND (SELECT tenant FROM event WHERE id = run.event) = ?5";
+/// What [`stopped_of`] asks: those who read ask it too.
+pub(super) const STOPPED_OF: &str =
+    "SELECT workflow FROM unplanned WHERE event = ? AND stopped = 1";
 
 #[async_trait]
 impl Stops for SqliteStore {
     async fn stop(&self, order: Stop) -> Result<Stopped> {
-        self.writer
-            .other(move |connection| {
-                let order = order.clone();
-                Box::pin(async move { stop(connection, &order).await })
-            })
-            .await
+        self.writer.other(move |connection| stop(connection, &order)).await
     }
 }
 
-pub(super) async fn stop(connection: &mut SqliteConnection, order: &Stop) -> sqlx::Result<Stopped> {
+pub(super) fn stop(connection: &Connection, order: &Stop) -> rusqlite::Result<Stopped> {
     let mut stopped = Stopped::default();
     let mut decisions = Vec::new();
     // Messages first: which runs they hang on is asked by key, whatever the runs' state.
@@ -38,13 +37,13 @@ pub(super) async fn stop(connection: &mut SqliteConnection, order: &Stop) -> sql
            AND gathered_by IN (SELECT id FROM message WHERE status IN (0, 1))) RETURNING {}",
         decode::MESSAGE
     );
-    for row in bound(&messages, order).fetch_all(&mut *connection).await? {
+    for row in connection.all(&messages, bound(order), Row::read)? {
         let message = decode::message(&row).map_err(unreadable)?;
         if message.status == MessageStatus::Sending {
             stopped.leaving.push(message.id);
         } else {
             stopped.messages.push(message.id);
-            ledger::never_sent(connection, message.id, order.at).await?;
+            ledger::never_sent(connection, message.id, order.at)?;
         }
         decisions.push(order.record_message(&message));
     }
@@ -53,77 +52,61 @@ pub(super) async fn stop(connection: &mut SqliteConnection, order: &Stop) -> sql
            lease_until = NULL WHERE id IN ({MEANT}) AND status IN (0, 1) RETURNING {}",
         decode::RUN
     );
-    for row in bound(&runs, order).fetch_all(&mut *connection).await? {
+    for row in connection.all(&runs, bound(order), Row::read)? {
         let run = decode::run(&row).map_err(unreadable)?;
         stopped.runs.push(run.id);
         decisions.push(order.record_run(&run));
     }
     let ids: Vec<Uuid> = stopped.runs.iter().map(|run| run.0).collect();
-    stopped.batches = collections::leave(connection, &ids, order.at).await?;
-    waits::forget(connection, ids.iter().copied()).await?;
+    stopped.batches = collections::leave(connection, &ids, order.at)?;
+    waits::forget(connection, ids.iter().copied())?;
     let unplanned = "UPDATE unplanned SET stopped = 1 WHERE key = ?1 AND stopped = 0 \
          AND (?2 IS NULL OR workflow = ?2) AND event < ?4 \
          AND (SELECT tenant FROM event WHERE id = unplanned.event) = ?5 RETURNING event, workflow";
-    for row in bound(unplanned, order).fetch_all(&mut *connection).await? {
-        let event = EventId(row.try_get(0)?);
-        let workflow: WorkflowName = row.try_get::<String, _>(1)?.into();
-        decisions.push(order.record_unplanned(event, &workflow));
-        stopped.unplanned.push((event, workflow));
+    stopped.unplanned = connection.all(unplanned, bound(order), |row| {
+        Ok((EventId(row.get(0)?), WorkflowName::from(row.get::<_, String>(1)?)))
+    })?;
+    for (event, workflow) in &stopped.unplanned {
+        decisions.push(order.record_unplanned(*event, workflow));
     }
-    plan::decisions(connection, &decisions.iter().collect::<Vec<_>>()).await?;
+    plan::decisions(connection, &decisions)?;
     Ok(stopped)
 }
 
 /// Notes which workflows have recipients of an event still to tell.
-pub(super) async fn note_unplanned(
-    connection: &mut SqliteConnection,
-    plan: &Plan,
-) -> sqlx::Result<()> {
+pub(super) fn note_unplanned(connection: &Connection, plan: &Plan) -> rusqlite::Result<()> {
     for Unplanned { event, workflow, key } in &plan.unplanned {
-        sqlx::query(
+        connection.run(
             "INSERT OR IGNORE INTO unplanned (event, workflow, key)
              SELECT ?1, ?2, ?3 WHERE EXISTS (SELECT 1 FROM event WHERE id = ?1)",
-        )
-        .bind(event.0)
-        .bind(shared(&workflow.0))
-        .bind(key.as_str())
-        .execute(&mut *connection)
-        .await?;
+            (event.0, workflow.as_str(), key.as_str()),
+        )?;
     }
     Ok(())
 }
 
 /// The workflows of `event` that were stopped before they had told everybody.
-pub(super) async fn stopped_of(
-    connection: impl sqlx::SqliteExecutor<'_>,
+pub(super) fn stopped_of(
+    connection: &Connection,
     event: Uuid,
-) -> sqlx::Result<Vec<WorkflowName>> {
-    let names: Vec<String> =
-        sqlx::query_scalar("SELECT workflow FROM unplanned WHERE event = ? AND stopped = 1")
-            .bind(event)
-            .fetch_all(connection)
-            .await?;
+) -> rusqlite::Result<Vec<WorkflowName>> {
+    let names: Vec<String> = connection.all(STOPPED_OF, [event], only)?;
     Ok(names.into_iter().map(Into::into).collect())
 }
 
 /// All of `event` is planned.
-pub(super) async fn forget_unplanned(
-    connection: &mut SqliteConnection,
-    event: EventId,
-) -> sqlx::Result<()> {
-    sqlx::query("DELETE FROM unplanned WHERE event = ?").bind(event.0).execute(connection).await?;
+pub(super) fn forget_unplanned(connection: &Connection, event: EventId) -> rusqlite::Result<()> {
+    connection.run("DELETE FROM unplanned WHERE event = ?", [event.0])?;
     Ok(())
 }
 
-fn bound<'q>(sql: &str, order: &'q Stop) -> super::rows::Bound<'q> {
-    sqlx::query(AssertSqlSafe(sql.to_owned()))
-        .bind(order.key.as_str())
-        .bind(order.workflow.as_ref().map(|name| shared(&name.0)))
-        .bind(order.except.map(|run| run.0))
-        .bind(order.before.0)
-        .bind(order.tenant.as_str())
+/// The values of [`MEANT`].
+fn bound(order: &Stop) -> (&str, Option<&str>, Option<Uuid>, Uuid, &str) {
+    let workflow = order.workflow.as_ref().map(WorkflowName::as_str);
+    let except = order.except.map(|run| run.0);
+    (order.key.as_str(), workflow, except, order.before.0, order.tenant.as_str())
 }
 
-fn unreadable(error: StoreError) -> sqlx::Error {
-    sqlx::Error::Decode(Box::new(error))
+fn unreadable(error: StoreError) -> rusqlite::Error {
+    rusqlite::Error::ToSqlConversionFailure(Box::new(error))
 }

@@ -1,7 +1,8 @@
 use std::collections::HashMap;
 
-use sqlx::SqliteConnection;
+use rusqlite::Connection;
 
+use super::rows::Statements;
 use crate::model::UserId;
 
 /// Heads kept in memory; past this the map is emptied and read anew.
@@ -18,11 +19,11 @@ pub(super) struct Streams {
 
 impl Streams {
     /// Makes sure that the heads of `users` are known.
-    pub async fn load<'u>(
+    pub fn load<'u>(
         &mut self,
-        connection: &mut SqliteConnection,
+        connection: &Connection,
         users: impl Iterator<Item = &'u UserId>,
-    ) -> sqlx::Result<()> {
+    ) -> rusqlite::Result<()> {
         let mut missing: Vec<&str> = users
             .filter(|user| !self.heads.contains_key(user.as_str()))
             .map(UserId::as_str)
@@ -36,16 +37,15 @@ impl Streams {
             self.heads.clear();
         }
         let ids = serde_json::Value::from(missing).to_string();
-        let rows: Vec<(String, i64)> = sqlx::query_as(
+        let rows: Vec<(String, i64)> = connection.all(
             "SELECT value, max(
                coalesce((SELECT head FROM stream WHERE name = 'user:' || value), 0),
                coalesce((SELECT max(seq) FROM inbox WHERE user = value), 0),
                coalesce((SELECT max(seq) FROM frame WHERE user = value), 0))
              FROM json_each(?)",
-        )
-        .bind(ids)
-        .fetch_all(connection)
-        .await?;
+            [ids],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )?;
         for (user, head) in rows {
             self.heads.insert(UserId::from(user), u64::try_from(head).unwrap_or_default());
         }

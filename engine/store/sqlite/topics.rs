@@ -1,6 +1,7 @@
 use async_trait::async_trait;
 
 use super::SqliteStore;
+use super::rows::Statements;
 use crate::model::{TopicName, UserId};
 use crate::store::{Result, Topics};
 
@@ -38,13 +39,7 @@ impl SqliteStore {
         let (topic, subscriber) = (topic.0.clone(), user.0.clone());
         let changed = self
             .writer
-            .other(move |connection| {
-                let (topic, user) = (topic.clone(), subscriber.clone());
-                Box::pin(async move {
-                    let done = sqlx::query(sql).bind(topic).bind(user).execute(connection).await?;
-                    Ok(done.rows_affected() > 0)
-                })
-            })
+            .other(move |connection| Ok(connection.run(sql, (&*topic, &*subscriber))? > 0))
             .await?;
         self.people.forget(std::slice::from_ref(user));
         Ok(changed)

@@ -2,23 +2,19 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use sqlx::Row;
+use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
 use super::decode::millis;
 use super::devices::Reach;
-use super::rows::Bulk;
+use super::rows::{Row, Statements};
 use super::{SqliteStore, erase, ledger};
 use crate::model::{Person, Preferences, TopicName, User, UserId};
 use crate::store::profile;
 use crate::store::{Erased, Result, Users};
 
-const PUT: Bulk = Bulk {
-    head: "INSERT INTO user (id, profile, created_at, updated_at)",
-    columns: 4,
-    tail: " ON CONFLICT (id) DO UPDATE SET profile = excluded.profile, \
-           updated_at = excluded.updated_at RETURNING id, created_at",
-};
+const PUT: &str = "INSERT INTO user (id, profile, created_at, updated_at) VALUES (?, ?, ?, ?)
+   ON CONFLICT (id) DO UPDATE SET profile = excluded.profile, updated_at = excluded.updated_at";
 
 const ONE: &str = "SELECT id, profile, created_at, updated_at FROM user WHERE id = ?";
 
@@ -26,39 +22,24 @@ const ONE: &str = "SELECT id, profile, created_at, updated_at FROM user WHERE id
 impl Users for SqliteStore {
     async fn put_users(&self, users: Vec<User>) -> Result<Vec<bool>> {
         let ids: Vec<UserId> = users.iter().map(|user| user.id.clone()).collect();
-        let users = Arc::new(users);
         let now = self.clock.now();
         let created = self
             .writer
             .other(move |connection| {
-                let users = users.clone();
-                Box::pin(async move {
-                    let mut created = Vec::with_capacity(users.len());
-                    // One by one: the same id may stand twice in one call.
-                    for user in users.iter() {
-                        let known = sqlx::query(ONE)
-                            .bind(user.id.0.clone())
-                            .fetch_optional(&mut *connection)
-                            .await?;
-                        if !profile::keeps_addresses(known.as_ref(), user) {
-                            sqlx::query("DELETE FROM bounce WHERE user = ?")
-                                .bind(user.id.0.clone())
-                                .execute(&mut *connection)
-                                .await?;
-                        }
-                        PUT.fetch(connection, std::slice::from_ref(user), |query, user| {
-                            query
-                                .bind(user.id.0.clone())
-                                .bind(profile::profile(user))
-                                .bind(millis(user.created_at))
-                                .bind(millis(user.updated_at))
-                        })
-                        .await?;
-                        ledger::ask_again(connection, &user.id, now).await?;
-                        created.push(known.is_none());
+                let mut created = Vec::with_capacity(users.len());
+                // One by one: the same id may stand twice in one call.
+                for user in &users {
+                    let id = user.id.as_str();
+                    let known = connection.maybe(ONE, [id], Row::read)?;
+                    if !profile::keeps_addresses(known.as_ref(), user) {
+                        connection.run("DELETE FROM bounce WHERE user = ?", [id])?;
                     }
-                    Ok(created)
-                })
+                    let (made, changed) = (millis(user.created_at), millis(user.updated_at));
+                    connection.run(PUT, (id, profile::profile(user), made, changed))?;
+                    ledger::ask_again(connection, &user.id, now)?;
+                    created.push(known.is_none());
+                }
+                Ok(created)
             })
             .await?;
         self.people.forget(&ids);
@@ -110,13 +91,8 @@ impl Users for SqliteStore {
     async fn erase_user(&self, id: &UserId) -> Result<Option<Erased>> {
         let user = id.clone();
         let now = self.clock.now();
-        let erased = self
-            .writer
-            .other(move |connection| {
-                let user = user.clone();
-                Box::pin(async move { erase::everywhere(connection, &user, now).await })
-            })
-            .await?;
+        let erased =
+            self.writer.other(move |connection| erase::everywhere(connection, &user, now)).await?;
         self.people.forget(std::slice::from_ref(id));
         Ok(erased)
     }
@@ -129,20 +105,14 @@ impl Users for SqliteStore {
         let now = self.clock.now();
         self.writer
             .other(move |connection| {
-                let (user, body, spent) = (user.clone(), body.clone(), spent.clone());
-                Box::pin(async move {
-                    ledger::ask_again(connection, &user, now).await?;
-                    ledger::count_too(connection, &user, &spent).await?;
-                    sqlx::query(
-                        "INSERT INTO preference (user, body) VALUES (?, ?)
-                         ON CONFLICT (user) DO UPDATE SET body = excluded.body",
-                    )
-                    .bind(user.0)
-                    .bind(body)
-                    .execute(connection)
-                    .await?;
-                    Ok(())
-                })
+                ledger::ask_again(connection, &user, now)?;
+                ledger::count_too(connection, &user, &spent)?;
+                connection.run(
+                    "INSERT INTO preference (user, body) VALUES (?, ?)
+                     ON CONFLICT (user) DO UPDATE SET body = excluded.body",
+                    (user.as_str(), &body),
+                )?;
+                Ok(())
             })
             .await?;
         self.people.forget(std::slice::from_ref(id));

@@ -1,36 +1,88 @@
-//! The one connection that writes.
+//! The one connection that writes, on a thread of its own: a transaction is some dozens of
+//! statements, and none of them waits for another task (docs/decisions/0051).
 
+use std::thread;
 use std::time::Instant;
 
-use sqlx::{Connection, Sqlite, SqliteConnection};
+use rusqlite::Connection;
+use tokio::sync::oneshot;
 
+use super::rows::{Row, Statements};
 use super::streams::Streams;
 use super::{claims, departures, events, queue};
-use crate::store::StoreError;
-use crate::store::writer::{Calls, Tick, Written, items};
+use crate::store::writer::{Answered, Base, Call, Calls, Tick, Written, items};
+use crate::store::{Result, StoreError};
 use crate::telemetry::RowsCommitted;
-use sqlx::sqlite::SqliteRow;
 
 pub(super) type Writer = crate::store::writer::Writer<Sqlite>;
 
-/// Writes what is sent to the writer that it answers, from now on.
-pub(super) fn start(connection: SqliteConnection) -> Writer {
-    let (writer, calls) = Writer::new();
-    tokio::spawn(write(connection, calls));
-    writer
+type Operation = dyn FnMut(&Connection) -> rusqlite::Result<()> + Send;
+
+pub(super) enum Sqlite {}
+
+impl Base for Sqlite {
+    type Row = Row;
+    type Other = Other;
 }
 
-async fn write(mut connection: SqliteConnection, mut calls: Calls<Sqlite>) {
+/// Anything rare: an operation of its own in the shared transaction.
+pub(super) struct Other {
+    run: Box<Operation>,
+    done: Box<dyn FnOnce(Result<()>) + Send>,
+}
+
+impl Answered for Other {
+    fn answer(self, written: Result<()>) {
+        (self.done)(written);
+    }
+}
+
+impl Writer {
+    /// Runs `operation` in the next transaction. It may be run again, if the transaction that it
+    /// shared was rolled back for another's sake.
+    pub async fn other<T, F>(&self, mut operation: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnMut(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let (outcome, outcomes) = std::sync::mpsc::channel();
+        let run = Box::new(move |connection: &Connection| {
+            let _ = outcome.send(operation(connection)?);
+            Ok(())
+        });
+        let done = Box::new(move |committed: Result<()>| {
+            // Of several runs the last is the one that was committed.
+            let result =
+                committed.and_then(|()| outcomes.try_iter().last().ok_or(StoreError::Closed));
+            let _ = reply.send(result);
+        });
+        self.send(Call::Other(Other { run, done })).await?;
+        answer.await.map_err(|_| StoreError::Closed)?
+    }
+}
+
+/// Writes what is sent to the writer that it answers, from now on.
+///
+/// # Errors
+/// The system has no thread to give.
+pub(super) fn start(connection: Connection) -> std::io::Result<Writer> {
+    let (writer, calls) = Writer::new();
+    thread::Builder::new().name("sqlite-writer".into()).spawn(|| write(connection, calls))?;
+    Ok(writer)
+}
+
+fn write(connection: Connection, mut calls: Calls<Sqlite>) {
     let mut streams = Streams::default();
     let mut closing = None;
     while closing.is_none() {
-        let Some(mut tick) = Tick::next(&mut calls).await else { break };
+        let Some(mut tick) = Tick::next_blocking(&mut calls) else { break };
         closing = tick.closing.take();
         if tick.calls > 0 {
-            commit(tick, &mut connection, &mut streams).await;
+            commit(tick, &connection, &mut streams);
         }
     }
-    if let Err(error) = connection.close().await {
+    if let Err((_, error)) = connection.close() {
         tracing::error!(%error, "the database did not close cleanly");
     }
     if let Some(closed) = closing {
@@ -40,9 +92,9 @@ async fn write(mut connection: SqliteConnection, mut calls: Calls<Sqlite>) {
 
 /// Writes and answers. If the transaction fails, each call is tried alone, so that one that
 /// cannot be written fails none of its neighbours.
-async fn commit(mut tick: Tick<Sqlite>, connection: &mut SqliteConnection, streams: &mut Streams) {
+fn commit(mut tick: Tick<Sqlite>, connection: &Connection, streams: &mut Streams) {
     let began = Instant::now();
-    match transact(&mut tick, connection, streams).await {
+    match transact(&mut tick, connection, streams) {
         Ok(written) => {
             let (rows, took) = (tick.rows, began.elapsed());
             RowsCommitted { store: "sqlite", rows, took }.emit();
@@ -56,7 +108,7 @@ async fn commit(mut tick: Tick<Sqlite>, connection: &mut SqliteConnection, strea
             streams.forget();
             tracing::warn!(%error, calls = tick.calls, "a shared transaction failed; its calls are written one by one");
             for mut single in tick.split() {
-                match transact(&mut single, connection, streams).await {
+                match transact(&mut single, connection, streams) {
                     Ok(written) => single.answer(written),
                     Err(error) => {
                         streams.forget();
@@ -68,55 +120,46 @@ async fn commit(mut tick: Tick<Sqlite>, connection: &mut SqliteConnection, strea
     }
 }
 
-/// The transaction is ours, not the driver's: on a full disk SQLite rolls back by itself, and a
-/// driver that counts its own transactions would never begin another.
-async fn transact(
+fn transact(
     tick: &mut Tick<Sqlite>,
-    connection: &mut SqliteConnection,
+    connection: &Connection,
     streams: &mut Streams,
-) -> sqlx::Result<Written<SqliteRow>> {
-    let begun = sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await;
-    let written = match begun {
-        Ok(_) => write_rows(tick, connection, streams).await,
-        Err(error) => Err(error),
-    };
-    let committed = match written {
-        Ok(written) => sqlx::query("COMMIT").execute(&mut *connection).await.map(|_| written),
-        Err(error) => Err(error),
-    };
+) -> rusqlite::Result<Written<Row>> {
+    connection.run("BEGIN IMMEDIATE", ())?;
+    let written = write_rows(tick, connection, streams);
+    let committed = written.and_then(|written| connection.run("COMMIT", ()).map(|_| written));
     if committed.is_err() {
-        // Where nothing is left to roll back, it says so.
-        let _ = sqlx::query("ROLLBACK").execute(connection).await;
+        // On a full disk SQLite has rolled back by itself: where nothing is left to roll back, it
+        // says so.
+        let _ = connection.run("ROLLBACK", ());
     }
     committed
 }
 
-async fn write_rows(
+fn write_rows(
     tick: &mut Tick<Sqlite>,
-    connection: &mut SqliteConnection,
+    connection: &Connection,
     streams: &mut Streams,
-) -> sqlx::Result<Written<SqliteRow>> {
+) -> rusqlite::Result<Written<Row>> {
     for other in &mut tick.other {
-        (other.run)(connection).await?;
+        (other.run)(connection)?;
     }
     if !tick.other.is_empty() {
         // A rare operation may have moved a stream's head (a mark, an erasure).
         streams.forget();
     }
-    let settle = queue::settle(connection, streams, &items(&tick.settle)).await?;
-    let depart = departures::depart(connection, &items(&tick.depart)).await?;
-    let planned = queue::planned(connection, streams, &items(&tick.planned)).await?;
-    let advanced = queue::advanced(connection, streams, &items(&tick.advanced)).await?;
-    let accept = events::accept(connection, streams, &items(&tick.accept)).await?;
-    let mut claim = Vec::with_capacity(tick.claim.len());
-    for claiming in &tick.claim {
-        claim.push(claims::claim(connection, &claiming.call).await?);
-    }
+    let settle = queue::settle(connection, streams, &items(&tick.settle))?;
+    let depart = departures::depart(connection, &items(&tick.depart))?;
+    let planned = queue::planned(connection, streams, &items(&tick.planned))?;
+    let advanced = queue::advanced(connection, streams, &items(&tick.advanced))?;
+    let accept = events::accept(connection, streams, &items(&tick.accept))?;
+    let claims = tick.claim.iter().map(|claiming| claims::claim(connection, &claiming.call));
+    let claim = claims.collect::<rusqlite::Result<_>>()?;
     Ok(Written { accept, depart, settle, planned, advanced, claim })
 }
 
 /// Only for a tick of one call: an error cannot be given to two.
-fn fail(tick: Tick<Sqlite>, error: sqlx::Error) {
+fn fail(tick: Tick<Sqlite>, error: rusqlite::Error) {
     let mut error = Some(StoreError::from(error));
     tick.fail(|| error.take().unwrap_or(StoreError::Closed));
 }

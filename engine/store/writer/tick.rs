@@ -1,19 +1,18 @@
-use sqlx::Database;
 use tokio::sync::oneshot;
 
-use super::{Call, Calls, Claiming, Many, Other, ROWS, Ready};
+use super::{Answered, Base, Call, Calls, Claiming, Many, ROWS, Ready};
 use crate::model::{EventId, Frame, RunId};
 use crate::store::{Accepted, Departed, Departure, Progress, Settlement, StoreError};
 
 /// What one transaction writes.
-pub(in crate::store) struct Tick<D: Database> {
+pub(in crate::store) struct Tick<B: Base> {
     pub accept: Vec<Many<Ready, Accepted>>,
     pub depart: Vec<Many<Departure, Departed>>,
     pub settle: Vec<Many<Settlement, Option<Vec<Frame>>>>,
     pub planned: Vec<Many<Progress<EventId>, Option<Vec<Frame>>>>,
     pub advanced: Vec<Many<Progress<RunId>, Option<Vec<Frame>>>>,
-    pub claim: Vec<Claiming<D>>,
-    pub other: Vec<Other<D>>,
+    pub claim: Vec<Claiming<B>>,
+    pub other: Vec<B::Other>,
     /// Whom to tell, if a call asked to close: nothing comes after this tick.
     pub closing: Option<oneshot::Sender<()>>,
     pub calls: usize,
@@ -30,18 +29,26 @@ pub(in crate::store) struct Written<Row> {
     pub claim: Vec<Vec<Row>>,
 }
 
-impl<D: Database> Tick<D> {
+impl<B: Base> Tick<B> {
     /// Waits for a call and takes those that wait with it; `None` once nobody can call any more.
-    pub async fn next(calls: &mut Calls<D>) -> Option<Self> {
-        let mut tick = Self::of(calls.recv().await?);
-        while tick.closing.is_none() && tick.rows < ROWS {
-            let Ok(next) = calls.try_recv() else { break };
-            tick.add(next);
-        }
-        Some(tick)
+    pub async fn next(calls: &mut Calls<B>) -> Option<Self> {
+        Some(Self::of(calls.recv().await?).filled(calls))
     }
 
-    pub fn answer(self, written: Written<D::Row>) {
+    /// As [`Tick::next`], for a thread of its own.
+    pub fn next_blocking(calls: &mut Calls<B>) -> Option<Self> {
+        Some(Self::of(calls.blocking_recv()?).filled(calls))
+    }
+
+    fn filled(mut self, calls: &mut Calls<B>) -> Self {
+        while self.closing.is_none() && self.rows < ROWS {
+            let Ok(next) = calls.try_recv() else { break };
+            self.add(next);
+        }
+        self
+    }
+
+    pub fn answer(self, written: Written<B::Row>) {
         answer(self.accept, written.accept);
         answer(self.depart, written.depart);
         answer(self.settle, written.settle);
@@ -51,7 +58,7 @@ impl<D: Database> Tick<D> {
             let _ = claiming.reply.send(Ok(rows));
         }
         for other in self.other {
-            (other.done)(Ok(()));
+            other.answer(Ok(()));
         }
     }
 
@@ -66,7 +73,7 @@ impl<D: Database> Tick<D> {
             let _ = claiming.reply.send(Err(error()));
         }
         for other in self.other {
-            (other.done)(Err(error()));
+            other.answer(Err(error()));
         }
     }
 
@@ -83,7 +90,7 @@ impl<D: Database> Tick<D> {
         calls.chain(accept).chain(claim).map(Self::of)
     }
 
-    fn of(call: Call<D>) -> Self {
+    fn of(call: Call<B>) -> Self {
         let mut tick = Self {
             accept: Vec::new(),
             depart: Vec::new(),
@@ -100,7 +107,7 @@ impl<D: Database> Tick<D> {
         tick
     }
 
-    fn add(&mut self, call: Call<D>) {
+    fn add(&mut self, call: Call<B>) {
         self.calls += 1;
         self.rows += match call {
             Call::Accept(many) => push(&mut self.accept, many),

@@ -1,45 +1,35 @@
 use jiff::Timestamp;
-use sqlx::SqliteConnection;
+use rusqlite::Connection;
 
 use super::super::decode::millis;
-use super::named;
+use super::super::rows::{Statements, only};
+use super::{named, time};
 use crate::model::{Pass, Passage};
 use crate::store::collection::{free_at, later};
 
 /// Takes a place, or says when there will be one.
-pub(super) async fn take(connection: &mut SqliteConnection, pass: &Pass) -> sqlx::Result<Passage> {
+pub(super) fn take(connection: &Connection, pass: &Pass) -> rusqlite::Result<Passage> {
+    let (run, step, item) = named(&pass.occasion);
     let known = "SELECT at FROM throttled WHERE run = ? AND step = ? AND item = ?";
-    let known = named(sqlx::query(known), &pass.occasion).fetch_optional(&mut *connection).await?;
-    if let Some(known) = known {
-        return Ok(passage(pass, time(sqlx::Row::try_get(&known, 0)?)?));
+    if let Some(known) = connection.maybe(known, (run, step, item), only)? {
+        return Ok(passage(pass, time(known)?));
     }
     let begin = pass.at.saturating_sub(pass.window).unwrap_or(Timestamp::MIN);
-    let old = sqlx::query("DELETE FROM throttled WHERE key = ? AND at <= ?");
-    old.bind(pass.key.as_slice()).bind(millis(begin)).execute(&mut *connection).await?;
+    let old = "DELETE FROM throttled WHERE key = ? AND at <= ?";
+    connection.run(old, (pass.key.as_slice(), millis(begin)))?;
     let last = "SELECT at FROM throttled WHERE key = ? ORDER BY at DESC LIMIT 1 OFFSET ?";
-    let last: Option<i64> = sqlx::query_scalar(last)
-        .bind(pass.key.as_slice())
-        .bind(pass.limit.saturating_sub(1).cast_signed())
-        .fetch_optional(&mut *connection)
-        .await?;
+    let before = pass.limit.saturating_sub(1).cast_signed();
+    let last = connection.maybe(last, (pass.key.as_slice(), before), only)?;
     let at = free_at(pass, last.map(time).transpose()?);
     if pass.limit > 0 && (at <= pass.at || pass.ahead) {
         let insert =
             "INSERT INTO throttled (run, step, item, key, at, until) VALUES (?, ?, ?, ?, ?, ?)";
-        named(sqlx::query(insert), &pass.occasion)
-            .bind(pass.key.as_slice())
-            .bind(millis(at))
-            .bind(millis(later(at, pass.window)))
-            .execute(connection)
-            .await?;
+        let until = millis(later(at, pass.window));
+        connection.run(insert, (run, step, item, pass.key.as_slice(), millis(at), until))?;
     }
     Ok(passage(pass, at))
 }
 
 fn passage(pass: &Pass, at: Timestamp) -> Passage {
     if at <= pass.at { Passage::Free } else { Passage::From(at) }
-}
-
-fn time(millis: i64) -> sqlx::Result<Timestamp> {
-    Timestamp::from_millisecond(millis).map_err(|error| sqlx::Error::Decode(error.into()))
 }
