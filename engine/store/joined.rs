@@ -34,15 +34,7 @@ pub(super) trait Joined: Sync {
         ids: impl Iterator<Item = RunId>,
     ) -> impl Future<Output = Result<RunsById>> + Send {
         let ids = ids.map(|id| id.0).collect();
-        async {
-            let rows = self.by_id(decode::RUN, "run", ids).await?;
-            let mut runs = RunsById::with_capacity(rows.len());
-            for row in &rows {
-                let run = unless_locked(self.vault().open_run(decode::run(row)?))?;
-                runs.extend(run.map(|run| (run.id, Arc::new(run))));
-            }
-            Ok(runs)
-        }
+        async { self.runs(&self.by_id(decode::RUN, "run", ids).await?) }
     }
 
     fn events_by_id(
@@ -50,57 +42,61 @@ pub(super) trait Joined: Sync {
         ids: impl Iterator<Item = EventId>,
     ) -> impl Future<Output = Result<EventsById>> + Send {
         let ids = ids.map(|id| id.0).collect();
-        async {
-            let rows = self.by_id(decode::EVENT, "event", ids).await?;
-            let mut events = EventsById::with_capacity(rows.len());
-            for row in &rows {
-                let event = unless_locked(self.vault().open_event(decode::event(row)?))?;
-                events.extend(event.map(|event| (event.id, Arc::new(event))));
-            }
-            Ok(events)
-        }
+        async { self.events(&self.by_id(decode::EVENT, "event", ids).await?) }
     }
 
-    /// Claimed runs, the most urgent first.
-    fn due_runs<R: Columns + Send + Sync>(
-        &self,
-        rows: Vec<R>,
-    ) -> impl Future<Output = Result<Vec<DueRun>>> + Send {
-        async move {
-            let mut runs = decode::beside(&rows, decode::run)?;
-            runs.sort_by_key(|(run, _)| (run.priority, run.wake_at, run.id));
-            let events = self.events_by_id(runs.iter().map(|(run, _)| run.event)).await?;
-            let mut due = Vec::with_capacity(runs.len());
-            for (run, row) in runs {
-                let Some(event) = events.get(&run.event).cloned() else { continue };
-                let Some(run) = unless_locked(self.vault().open_run(run))? else { continue };
-                let (fence, attempt) = (Fence(row.number(14)?), decode::count(row, 15)?);
-                due.push(DueRun { run, event, fence, attempt });
-            }
-            Ok(due)
+    fn runs(&self, rows: &[impl Columns]) -> Result<RunsById> {
+        let mut runs = RunsById::with_capacity(rows.len());
+        for row in rows {
+            let run = unless_locked(self.vault().open_run(decode::run(row)?))?;
+            runs.extend(run.map(|run| (run.id, Arc::new(run))));
         }
+        Ok(runs)
     }
 
-    /// Claimed messages, the most urgent first.
-    fn due_messages<R: Columns + Send + Sync>(
-        &self,
-        rows: Vec<R>,
-    ) -> impl Future<Output = Result<Vec<DueMessage>>> + Send {
-        async move {
-            let mut messages = decode::beside(&rows, decode::message)?;
-            messages.sort_by_key(|(message, _)| (message.priority, message.due_at, message.id));
-            let (runs, events) = self.of(messages.iter().map(|(message, _)| message)).await?;
-            let mut due = Vec::with_capacity(messages.len());
-            for (message, row) in messages {
-                let Some(run) = runs.get(&message.run).cloned() else { continue };
-                let Some(event) = events.get(&message.event).cloned() else { continue };
-                let left_before = row.maybe_number(20)?.is_some();
-                let (fence, claims) = (Fence(row.number(19)?), decode::count(row, 21)?);
-                let leads = row.maybe_text(22)?.is_some();
-                due.push(DueMessage { message, run, event, fence, left_before, claims, leads });
-            }
-            Ok(due)
+    fn events(&self, rows: &[impl Columns]) -> Result<EventsById> {
+        let mut events = EventsById::with_capacity(rows.len());
+        for row in rows {
+            let event = unless_locked(self.vault().open_event(decode::event(row)?))?;
+            events.extend(event.map(|event| (event.id, Arc::new(event))));
         }
+        Ok(events)
+    }
+
+    /// Claimed runs with their events, the most urgent first.
+    fn due_runs<R: Columns>(
+        &self,
+        mut runs: Vec<(Run, &R)>,
+        events: &EventsById,
+    ) -> Result<Vec<DueRun>> {
+        runs.sort_by_key(|(run, _)| (run.priority, run.wake_at, run.id));
+        let mut due = Vec::with_capacity(runs.len());
+        for (run, row) in runs {
+            let Some(event) = events.get(&run.event).cloned() else { continue };
+            let Some(run) = unless_locked(self.vault().open_run(run))? else { continue };
+            let (fence, attempt) = (Fence(row.number(14)?), decode::count(row, 15)?);
+            due.push(DueRun { run, event, fence, attempt });
+        }
+        Ok(due)
+    }
+
+    /// Claimed messages with what they belong to, the most urgent first.
+    fn due_messages<R: Columns>(
+        &self,
+        mut messages: Vec<(Message, &R)>,
+        (runs, events): (&RunsById, &EventsById),
+    ) -> Result<Vec<DueMessage>> {
+        messages.sort_by_key(|(message, _)| (message.priority, message.due_at, message.id));
+        let mut due = Vec::with_capacity(messages.len());
+        for (message, row) in messages {
+            let Some(run) = runs.get(&message.run).cloned() else { continue };
+            let Some(event) = events.get(&message.event).cloned() else { continue };
+            let left_before = row.maybe_number(20)?.is_some();
+            let (fence, claims) = (Fence(row.number(19)?), decode::count(row, 21)?);
+            let leads = row.maybe_text(22)?.is_some();
+            due.push(DueMessage { message, run, event, fence, left_before, claims, leads });
+        }
+        Ok(due)
     }
 
     fn gathered_of(

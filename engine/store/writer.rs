@@ -25,8 +25,8 @@ const ROWS: usize = 4096;
 
 /// What the writer of one kind of database answers, and what it takes beside the calls of all.
 pub(super) trait Base: 'static {
-    /// A claimed row.
-    type Row: Send;
+    /// The rows of one claim.
+    type Claimed: Send;
     /// What is rare: an operation of its own in the shared transaction.
     type Other: Answered + Send;
 }
@@ -87,7 +87,7 @@ pub(super) struct ClaimCall {
 
 pub(super) struct Claiming<B: Base> {
     pub call: ClaimCall,
-    reply: oneshot::Sender<Result<Vec<B::Row>>>,
+    reply: oneshot::Sender<Result<B::Claimed>>,
 }
 
 impl From<Acceptance> for Ready {
@@ -123,7 +123,7 @@ impl<B: Base> Writer<B> {
         answers
     }
 
-    pub async fn claim(&self, call: ClaimCall) -> Result<Vec<B::Row>> {
+    pub async fn claim(&self, call: ClaimCall) -> Result<B::Claimed> {
         let (reply, answer) = oneshot::channel();
         self.send(Call::Claim(Claiming { call, reply })).await?;
         answer.await.map_err(|_| StoreError::Closed)?

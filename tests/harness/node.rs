@@ -22,9 +22,12 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 /// What takes longer than this does not happen.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_nuncio");
+
 /// A folder with files in it, gone when it and its nodes are dropped.
 pub struct Installation {
     folder: Arc<TempDir>,
+    program: PathBuf,
 }
 
 /// A running node; killed when it is dropped.
@@ -59,7 +62,12 @@ impl Installation {
         let data = folder.path().join(".nuncio");
         fs::DirBuilder::new().mode(0o700).create(&data).expect("a data folder");
         symlink(&plugins, data.join("plugins")).expect("a link");
-        Self { folder: Arc::new(folder) }
+        Self { folder: Arc::new(folder), program: PROGRAM.into() }
+    }
+
+    /// The same folder, with nodes and commands of a build that may be another.
+    pub fn of(&self, program: impl Into<PathBuf>) -> Self {
+        Self { folder: self.folder.clone(), program: program.into() }
     }
 
     /// With this project's own workflows and templates.
@@ -118,7 +126,7 @@ impl Installation {
     }
 
     async fn start(&self, arguments: &[&str], ready: &str) -> Node {
-        let mut child = nuncio(self.folder.path(), arguments)
+        let mut child = nuncio(&self.program, self.folder.path(), arguments)
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
@@ -139,7 +147,7 @@ impl Installation {
 
     /// Runs a command to its end, here.
     pub async fn command(&self, arguments: &[&str]) -> Ended {
-        ended(nuncio(self.folder.path(), arguments)).await
+        ended(nuncio(&self.program, self.folder.path(), arguments)).await
     }
 }
 
@@ -218,7 +226,7 @@ impl Node {
 
     /// A command that talks to this node.
     pub async fn command(&self, arguments: &[&str]) -> Ended {
-        let mut command = nuncio(self.folder.path(), arguments);
+        let mut command = nuncio(PROGRAM, self.folder.path(), arguments);
         command.env("NUNCIO_URL", &self.url).env("NUNCIO_API_KEY", &self.api_key);
         ended(command).await
     }
@@ -328,8 +336,8 @@ impl Socket {
 }
 
 /// The command with an environment of its own.
-fn nuncio(folder: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_nuncio"));
+fn nuncio(program: impl AsRef<Path>, folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(program.as_ref());
     command.args(arguments).current_dir(folder).env_clear().kill_on_drop(true);
     command.env("NUNCIO_SERVER__BIND", "127.0.0.1:0").stdin(Stdio::null());
     command

@@ -3,7 +3,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use crate::harness::node::{Installation, Node, PATIENCE};
+use crate::harness::node::{Installation, Node, PATIENCE, PROGRAM};
 use crate::harness::postgres::Postgres;
 use crate::harness::sink::Sink;
 
@@ -13,6 +13,9 @@ pub const TAKEOVER: Duration = Duration::from_secs(5);
 /// A database, one set of files and one sink, for any number of nodes.
 pub struct Cluster {
     pub installation: Installation,
+    /// The same, with nodes of the version before: of the build that `NUNCIO_PREVIOUS` names, or
+    /// else of this one.
+    previous: Installation,
     pub sink: Sink,
     pub api_key: String,
 }
@@ -41,14 +44,24 @@ impl Cluster {
             )
             .file("templates/order/in_app.hbs", "---\ntitle: An order\n---\n{{event.data.n}}\n")
             .file("templates/order/webhook.hbs", "{\"n\": {{event.data.n}}}\n");
-        let key = installation.command(&["key", "new", "--name", "tests", "--scopes", "*"]).await;
+        #[expect(clippy::disallowed_methods, reason = "which build is the one before")]
+        let previous = match std::env::var_os("NUNCIO_PREVIOUS") {
+            Some(program) => installation.of(program),
+            None => installation.of(PROGRAM),
+        };
+        let key = previous.command(&["key", "new", "--name", "tests", "--scopes", "*"]).await;
         assert_eq!(key.code, Some(0), "{key:?}");
-        Self { installation, sink, api_key: key.stdout.trim().to_owned() }
+        Self { installation, previous, sink, api_key: key.stdout.trim().to_owned() }
     }
 
     /// A node that does everything.
     pub async fn node(&self) -> Node {
         self.installation.run_with(&self.api_key).await
+    }
+
+    /// A node of the version before, that does everything.
+    pub async fn node_before(&self) -> Node {
+        self.previous.run_with(&self.api_key).await
     }
 
     /// A node that does `roles` alone.

@@ -12,12 +12,14 @@ const NODES: usize = 3;
 /// Events accepted between two restarts, at least.
 const BETWEEN: usize = 30;
 
+/// With `NUNCIO_PREVIOUS` it is a rolling update: the nodes that are replaced are of that build, and
+/// the two versions work side by side until the last of them is gone.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rolling_restart_loses_nothing_and_sends_nothing_twice() {
     let cluster = Cluster::found().await;
     let mut nodes = Vec::new();
     for _ in 0..NODES {
-        nodes.push(cluster.node().await);
+        nodes.push(cluster.node_before().await);
     }
     cluster.person(&nodes[0]).await;
     let service = Service::begin(&cluster.api_key, nodes.iter().map(|node| node.url.clone()));

@@ -13,7 +13,7 @@ use super::{Bench, LONGEST};
 use crate::cli::Failure;
 
 /// Arrays on their way at once: enough that planning and writing overlap.
-const ARRAYS: usize = 16;
+const ARRAYS: usize = 8;
 /// Events beside a load come in handfuls, so often.
 const TICKS_PER_SECOND: usize = 100;
 const TICK: Duration = Duration::from_millis(1000 / TICKS_PER_SECOND as u64);

@@ -77,12 +77,16 @@ impl Queue for PostgresStore {
 
     async fn claim_runs(&self, claim: Claim) -> Result<Vec<DueRun>> {
         let rows = self.writer.claim(self.call(QueueName::Runs, claim)).await?;
-        self.due_runs(rows).await
+        let runs = decode::beside(&rows, decode::run)?;
+        let events = self.events_by_id(runs.iter().map(|(run, _)| run.event)).await?;
+        self.due_runs(runs, &events)
     }
 
     async fn claim_messages(&self, claim: Claim) -> Result<Vec<DueMessage>> {
         let rows = self.writer.claim(self.call(QueueName::Messages, claim)).await?;
-        self.due_messages(rows).await
+        let messages = decode::beside(&rows, decode::message)?;
+        let (runs, events) = self.of(messages.iter().map(|(message, _)| message)).await?;
+        self.due_messages(messages, (&runs, &events))
     }
 
     async fn depart(&self, departures: Vec<Departure>) -> Result<Vec<Departed>> {

@@ -31,7 +31,7 @@ pub(super) struct Writer {
 pub(super) enum Postgres {}
 
 impl Base for Postgres {
-    type Row = PgRow;
+    type Claimed = Vec<PgRow>;
     type Other = Infallible;
 }
 
@@ -180,7 +180,7 @@ impl Line {
         }
     }
 
-    async fn attempt(&mut self, tick: &mut Tick<Postgres>) -> sqlx::Result<Written<PgRow>> {
+    async fn attempt(&mut self, tick: &mut Tick<Postgres>) -> sqlx::Result<Written<Vec<PgRow>>> {
         let mut tries = 0;
         loop {
             let connection = self.connection().await?;
@@ -239,7 +239,7 @@ impl Line {
 async fn transact(
     tick: &mut Tick<Postgres>,
     connection: &mut PgConnection,
-) -> sqlx::Result<Written<PgRow>> {
+) -> sqlx::Result<Written<Vec<PgRow>>> {
     let mut transaction = connection.begin().await?;
     let connection = &mut *transaction;
     let work = Work {

@@ -1,13 +1,16 @@
 //! Taking what is due.
 
+use std::collections::HashSet;
 use std::sync::{Arc, LazyLock};
 
 use rusqlite::Connection;
+use uuid::Uuid;
 
 use super::decode::{self, millis};
 use super::rows::{Row, Statements};
 use crate::model::Lane;
 use crate::store::QueueName;
+use crate::store::columns::Columns;
 use crate::store::writer::ClaimCall;
 
 /// The places (class and lane, as one number) in which anything waits, one look along the index
@@ -79,16 +82,55 @@ static EVENTS: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-pub(super) fn claim(connection: &Connection, call: &ClaimCall) -> rusqlite::Result<Vec<Row>> {
+static RUN: LazyLock<String> =
+    LazyLock::new(|| format!("SELECT {} FROM run WHERE id = ?", decode::RUN));
+static EVENT: LazyLock<String> =
+    LazyLock::new(|| format!("SELECT {} FROM event WHERE id = ?", decode::EVENT));
+
+/// Claimed rows, with those they belong to: read where they are claimed, nobody has to ask for
+/// them afterwards.
+#[derive(Default)]
+pub(super) struct Claimed {
+    pub rows: Vec<Row>,
+    /// Of messages.
+    pub runs: Vec<Row>,
+    /// Of messages and runs.
+    pub events: Vec<Row>,
+}
+
+pub(super) fn claim(connection: &Connection, call: &ClaimCall) -> rusqlite::Result<Claimed> {
     let fence = call.fence.0;
     let (until, now) = (millis(call.claim.until), millis(call.claim.now));
     let limit = i64::try_from(call.claim.limit).unwrap_or(i64::MAX);
     match call.queue {
-        QueueName::Events => connection.all(&EVENTS, (fence, until, now, limit), Row::read),
-        QueueName::Runs => connection.all(&RUNS, (fence, until, now, limit), Row::read),
+        QueueName::Events => {
+            let rows = connection.all(&EVENTS, (fence, until, now, limit), Row::read)?;
+            Ok(Claimed { rows, ..Claimed::default() })
+        }
+        QueueName::Runs => {
+            let rows = connection.all(&RUNS, (fence, until, now, limit), Row::read)?;
+            let events = owners(connection, &EVENT, &rows, 1)?;
+            Ok(Claimed { rows, events, ..Claimed::default() })
+        }
         QueueName::Messages => {
             let turn = call.turn % Lane::COUNT;
-            connection.all(&MESSAGES, (fence, until, now, limit, turn), Row::read)
+            let rows = connection.all(&MESSAGES, (fence, until, now, limit, turn), Row::read)?;
+            let runs = owners(connection, &RUN, &rows, 1)?;
+            let events = owners(connection, &EVENT, &rows, 5)?;
+            Ok(Claimed { rows, runs, events })
         }
     }
+}
+
+/// What `rows` name in the column `place`, once each.
+fn owners(
+    connection: &Connection,
+    select: &str,
+    rows: &[Row],
+    place: usize,
+) -> rusqlite::Result<Vec<Row>> {
+    let ids: sqlx::Result<HashSet<Uuid>> = rows.iter().map(|row| row.id(place)).collect();
+    let ids = ids.map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+    let owners = ids.into_iter().map(|id| connection.maybe(select, (id,), Row::read));
+    owners.filter_map(Result::transpose).collect()
 }

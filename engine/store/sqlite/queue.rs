@@ -47,7 +47,7 @@ const ADVANCED: &str = "UPDATE run SET status = ?3, position = ?4, wake_at = ?5,
 #[async_trait]
 impl Queue for SqliteStore {
     async fn claim_events(&self, claim: Claim) -> Result<Vec<DueEvent>> {
-        let rows = self.writer.claim(self.call(QueueName::Events, claim)).await?;
+        let rows = self.writer.claim(self.call(QueueName::Events, claim)).await?.rows;
         let mut due = Vec::with_capacity(rows.len());
         for row in &rows {
             let Some(event) = unless_locked(self.vault.open_event(decode::event(row)?))? else {
@@ -65,13 +65,16 @@ impl Queue for SqliteStore {
     }
 
     async fn claim_runs(&self, claim: Claim) -> Result<Vec<DueRun>> {
-        let rows = self.writer.claim(self.call(QueueName::Runs, claim)).await?;
-        self.due_runs(rows).await
+        let claimed = self.writer.claim(self.call(QueueName::Runs, claim)).await?;
+        let runs = decode::beside(&claimed.rows, decode::run)?;
+        self.due_runs(runs, &self.events(&claimed.events)?)
     }
 
     async fn claim_messages(&self, claim: Claim) -> Result<Vec<DueMessage>> {
-        let rows = self.writer.claim(self.call(QueueName::Messages, claim)).await?;
-        self.due_messages(rows).await
+        let claimed = self.writer.claim(self.call(QueueName::Messages, claim)).await?;
+        let messages = decode::beside(&claimed.rows, decode::message)?;
+        let (runs, events) = (self.runs(&claimed.runs)?, self.events(&claimed.events)?);
+        self.due_messages(messages, (&runs, &events))
     }
 
     async fn depart(&self, departures: Vec<Departure>) -> Result<Vec<Departed>> {

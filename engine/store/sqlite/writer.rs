@@ -7,7 +7,8 @@ use std::time::Instant;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use super::rows::{Row, Statements};
+use super::claims::Claimed;
+use super::rows::Statements;
 use super::streams::Streams;
 use super::{claims, departures, events, queue};
 use crate::store::writer::{Answered, Base, Call, Calls, Tick, Written, items};
@@ -21,7 +22,7 @@ type Operation = dyn FnMut(&Connection) -> rusqlite::Result<()> + Send;
 pub(super) enum Sqlite {}
 
 impl Base for Sqlite {
-    type Row = Row;
+    type Claimed = Claimed;
     type Other = Other;
 }
 
@@ -124,7 +125,7 @@ fn transact(
     tick: &mut Tick<Sqlite>,
     connection: &Connection,
     streams: &mut Streams,
-) -> rusqlite::Result<Written<Row>> {
+) -> rusqlite::Result<Written<Claimed>> {
     connection.run("BEGIN IMMEDIATE", ())?;
     let written = write_rows(tick, connection, streams);
     let committed = written.and_then(|written| connection.run("COMMIT", ()).map(|_| written));
@@ -140,7 +141,7 @@ fn write_rows(
     tick: &mut Tick<Sqlite>,
     connection: &Connection,
     streams: &mut Streams,
-) -> rusqlite::Result<Written<Row>> {
+) -> rusqlite::Result<Written<Claimed>> {
     for other in &mut tick.other {
         (other.run)(connection)?;
     }

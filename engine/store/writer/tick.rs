@@ -20,13 +20,13 @@ pub(in crate::store) struct Tick<B: Base> {
 }
 
 /// The answers of a committed tick, in the order of its calls.
-pub(in crate::store) struct Written<Row> {
+pub(in crate::store) struct Written<Claimed> {
     pub accept: Vec<Accepted>,
     pub depart: Vec<Departed>,
     pub settle: Vec<Option<Vec<Frame>>>,
     pub planned: Vec<Option<Vec<Frame>>>,
     pub advanced: Vec<Option<Vec<Frame>>>,
-    pub claim: Vec<Vec<Row>>,
+    pub claim: Vec<Claimed>,
 }
 
 impl<B: Base> Tick<B> {
@@ -48,14 +48,14 @@ impl<B: Base> Tick<B> {
         self
     }
 
-    pub fn answer(self, written: Written<B::Row>) {
+    pub fn answer(self, written: Written<B::Claimed>) {
         answer(self.accept, written.accept);
         answer(self.depart, written.depart);
         answer(self.settle, written.settle);
         answer(self.planned, written.planned);
         answer(self.advanced, written.advanced);
-        for (claiming, rows) in self.claim.into_iter().zip(written.claim) {
-            let _ = claiming.reply.send(Ok(rows));
+        for (claiming, claimed) in self.claim.into_iter().zip(written.claim) {
+            let _ = claiming.reply.send(Ok(claimed));
         }
         for other in self.other {
             other.answer(Ok(()));
