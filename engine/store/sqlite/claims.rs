@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use uuid::Uuid;
 
 use super::decode::{self, millis};
-use super::rows::{Row, Statements};
+use super::rows::{Row, Statements, unfit};
 use crate::model::Lane;
 use crate::store::QueueName;
 use crate::store::columns::Columns;
@@ -130,7 +130,7 @@ fn owners(
     place: usize,
 ) -> rusqlite::Result<Vec<Row>> {
     let ids: sqlx::Result<HashSet<Uuid>> = rows.iter().map(|row| row.id(place)).collect();
-    let ids = ids.map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+    let ids = ids.map_err(unfit)?;
     let owners = ids.into_iter().map(|id| connection.maybe(select, (id,), Row::read));
     owners.filter_map(Result::transpose).collect()
 }

@@ -14,7 +14,7 @@ use sqlx::{AssertSqlSafe, Row};
 use uuid::Uuid;
 
 use super::decode::{self, millis};
-use super::rows::Statements;
+use super::rows::{Statements, unfit};
 use super::{SqliteStore, plan};
 use crate::model::{Collected, Item, Occasion, Pass, Passage};
 use crate::store::collection::{Closing, Collection, Collections, MOST_ITEM_BYTES};
@@ -164,8 +164,7 @@ fn collection(row: &rusqlite::Row<'_>) -> rusqlite::Result<(i64, Collection)> {
 }
 
 fn time(millis: i64) -> rusqlite::Result<Timestamp> {
-    Timestamp::from_millisecond(millis)
-        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
+    Timestamp::from_millisecond(millis).map_err(unfit)
 }
 
 /// The run, the step and the item, as the tables have them.

@@ -1,6 +1,6 @@
 use async_trait::async_trait;
 use jiff::Timestamp;
-use rusqlite::Connection;
+use rusqlite::{Connection, Statement};
 use sqlx::{AssertSqlSafe, Row};
 use uuid::Uuid;
 
@@ -174,8 +174,9 @@ pub(super) fn accept(
     all: &[&Ready],
 ) -> rusqlite::Result<Vec<Accepted>> {
     let mut answers = Vec::with_capacity(all.len());
+    let mut insert = connection.prepare_cached(EVENT)?;
     for Ready { acceptance, data } in all {
-        let first = match write(connection, acceptance, data)? {
+        let first = match write(&mut insert, acceptance, data)? {
             true => None,
             false => first(connection, acceptance)?,
         };
@@ -199,8 +200,9 @@ pub(super) fn accept(
 
 /// Writes the events that runs emitted; what was emitted before is left as it is.
 pub(super) fn emitted(connection: &Connection, all: &[&Acceptance]) -> rusqlite::Result<()> {
+    let mut insert = connection.prepare_cached(EVENT)?;
     for acceptance in all {
-        write(connection, acceptance, &json(&acceptance.event.data))?;
+        write(&mut insert, acceptance, &json(&acceptance.event.data))?;
     }
     for acceptance in all {
         stops::note_unplanned(connection, &acceptance.plan)?;
@@ -209,7 +211,11 @@ pub(super) fn emitted(connection: &Connection, all: &[&Acceptance]) -> rusqlite:
 }
 
 /// Whether it was new.
-fn write(connection: &Connection, acceptance: &Acceptance, data: &str) -> rusqlite::Result<bool> {
+fn write(
+    insert: &mut Statement<'_>,
+    acceptance: &Acceptance,
+    data: &str,
+) -> rusqlite::Result<bool> {
     let Acceptance { event, body_hash, plan, .. } = acceptance;
     let more = plan.more.as_ref();
     let values = (
@@ -228,7 +234,7 @@ fn write(connection: &Connection, acceptance: &Acceptance, data: &str) -> rusqli
         (!event.told.is_empty()).then(|| json(&serde_json::json!(event.told))),
         event.trace.as_deref(),
     );
-    Ok(connection.run(EVENT, values)? > 0)
+    Ok(insert.execute(values)? > 0)
 }
 
 /// What the key of `acceptance` stands for, unless that is this very event.

@@ -9,7 +9,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::decode::millis;
-use super::rows::{Statements, only};
+use super::rows::{Statements, only, unfit};
 use super::streams::Streams;
 use super::{SqliteStore, decode, inbox};
 use crate::model::{Decision, Frame, FrameBody, Once, Publication, Stream};
@@ -177,8 +177,7 @@ pub(super) fn write_frame(
     body: &FrameBody,
     now: Timestamp,
 ) -> rusqlite::Result<()> {
-    let text = serde_json::to_string(body)
-        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+    let text = serde_json::to_string(body).map_err(unfit)?;
     let (sql, name) = match stream {
         Stream::User(user) => {
             ("INSERT INTO frame (user, seq, at, body) VALUES (?, ?, ?, ?)", user.to_string())

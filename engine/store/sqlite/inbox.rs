@@ -7,7 +7,7 @@ use sqlx::{AssertSqlSafe, QueryBuilder, Sqlite, SqliteConnection};
 use uuid::Uuid;
 
 use super::decode::{self, millis};
-use super::rows::{Statements, only};
+use super::rows::{Statements, only, unfit};
 use super::sealed::unless_locked;
 use super::{SqliteStore, waits};
 use crate::model::{Attempt, Category, Entry, Frame, FrameBody, Message, RunId, Stream, UserId};
@@ -276,8 +276,7 @@ fn frame(
     now: Timestamp,
 ) -> rusqlite::Result<Frame> {
     let seq = head(connection, user)? + 1;
-    let text = serde_json::to_string(&body)
-        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
+    let text = serde_json::to_string(&body).map_err(unfit)?;
     connection.run(
         "INSERT INTO frame (user, seq, at, body) VALUES (?, ?, ?, ?)",
         (user.as_str(), i64::try_from(seq).unwrap_or(i64::MAX), millis(now), text),

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Statement, params};
 use uuid::Uuid;
 
 use super::decode::{json, millis, run_status};
@@ -125,6 +125,7 @@ pub(super) fn entries(
     streams.load(connection, all.iter().map(|each| &each.entry.user))?;
     let rows: Vec<(u64, Delivered<'_>)> =
         all.into_iter().map(|each| (streams.next(&each.entry.user), each)).collect();
+    let mut insert = connection.prepare_cached(ENTRY)?;
     for (seq, Delivered { entry, .. }) in &rows {
         let values = (
             entry.id.0,
@@ -140,7 +141,7 @@ pub(super) fn entries(
             entry.sensitive,
             entry.public_title.as_deref().filter(|_| entry.sensitive),
         );
-        connection.run(ENTRY, values)?;
+        insert.execute(values)?;
     }
     let frame = |(seq, Delivered { place, entry, .. })| {
         let stream = Stream::User(Clone::clone(&entry.user));
@@ -153,6 +154,7 @@ pub(super) fn attempts<'a>(
     connection: &Connection,
     all: impl IntoIterator<Item = &'a Attempt>,
 ) -> rusqlite::Result<()> {
+    let mut insert = connection.prepare_cached(ATTEMPT)?;
     for attempt in all {
         let values = (
             attempt.message.0,
@@ -165,7 +167,7 @@ pub(super) fn attempts<'a>(
             attempt.detail.as_deref(),
             attempt.receipt.as_deref(),
         );
-        connection.run(ATTEMPT, values)?;
+        insert.execute(values)?;
     }
     Ok(())
 }
@@ -174,6 +176,7 @@ pub(super) fn decisions<'a>(
     connection: &Connection,
     all: impl IntoIterator<Item = &'a Decision>,
 ) -> rusqlite::Result<()> {
+    let mut insert = connection.prepare_cached(DECISION)?;
     for decision in all {
         let values = (
             decision.event.0,
@@ -190,7 +193,7 @@ pub(super) fn decisions<'a>(
             decision.rule.as_deref(),
             decision.until.map(millis),
         );
-        connection.run(DECISION, values)?;
+        insert.execute(values)?;
     }
     Ok(())
 }
@@ -198,8 +201,9 @@ pub(super) fn decisions<'a>(
 /// Writes runs; answers the ids of those whose key was taken.
 fn runs(connection: &Connection, all: &[&Run]) -> rusqlite::Result<HashSet<Uuid>> {
     let mut old = HashSet::new();
+    let mut insert = connection.prepare_cached(RUN)?;
     for run in all {
-        if !write_run(connection, run)? && !is_known(connection, "run", run.id.0)? {
+        if !write_run(&mut insert, run)? && !is_known(connection, "run", run.id.0)? {
             old.insert(run.id.0);
         }
     }
@@ -209,8 +213,10 @@ fn runs(connection: &Connection, all: &[&Run]) -> rusqlite::Result<HashSet<Uuid>
 /// Writes messages; answers the ids of those whose key was taken.
 fn messages(connection: &Connection, all: &[&Message]) -> rusqlite::Result<HashSet<Uuid>> {
     let mut old = HashSet::new();
+    let mut insert = connection.prepare_cached(MESSAGE)?;
     for message in all {
-        if !write_message(connection, message)? && !is_known(connection, "message", message.id.0)? {
+        if !write_message(&mut insert, message)? && !is_known(connection, "message", message.id.0)?
+        {
             old.insert(message.id.0);
         }
     }
@@ -223,7 +229,7 @@ fn is_known(connection: &Connection, table: &str, id: Uuid) -> rusqlite::Result<
     Ok(connection.maybe(&known, (id,), only::<i64>)?.is_some())
 }
 
-fn write_run(connection: &Connection, run: &Run) -> rusqlite::Result<bool> {
+fn write_run(insert: &mut Statement<'_>, run: &Run) -> rusqlite::Result<bool> {
     let contact = run.contact.as_ref().map(json);
     let who = match (&run.recipient, &contact) {
         (Some(user), _) => user.as_str(),
@@ -249,10 +255,10 @@ fn write_run(connection: &Connection, run: &Run) -> rusqlite::Result<bool> {
         who,
         run.topic.as_ref().map(|topic| &*topic.0),
     );
-    Ok(connection.run(RUN, values)? > 0)
+    Ok(insert.execute(values)? > 0)
 }
 
-fn write_message(connection: &Connection, message: &Message) -> rusqlite::Result<bool> {
+fn write_message(insert: &mut Statement<'_>, message: &Message) -> rusqlite::Result<bool> {
     let values = params![
         message.id.0,
         message.run.0,
@@ -273,7 +279,7 @@ fn write_message(connection: &Connection, message: &Message) -> rusqlite::Result
         millis(message.created_at),
         message.lane.number(),
     ];
-    Ok(connection.run(MESSAGE, values)? > 0)
+    Ok(insert.execute(values)? > 0)
 }
 
 /// What sealing left of a contact beside the ciphertext.

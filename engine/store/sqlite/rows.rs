@@ -1,5 +1,6 @@
 //! Statements of the connection that writes, and the rows that they return.
 
+use std::error::Error;
 use std::ops::Range;
 
 use rusqlite::types::{Type, ValueRef};
@@ -74,6 +75,11 @@ impl Statements for Connection {
 /// Reads a row of one column.
 pub(super) fn only<T: rusqlite::types::FromSql>(row: &rusqlite::Row<'_>) -> Result<T> {
     row.get(0)
+}
+
+/// What is no value for a column, or no noun in a row, fails its transaction.
+pub(super) fn unfit(error: impl Into<Box<dyn Error + Send + Sync>>) -> rusqlite::Error {
+    rusqlite::Error::ToSqlConversionFailure(error.into())
 }
 
 /// A row that left the connection: its numbers, and its texts and blobs in one piece, so that

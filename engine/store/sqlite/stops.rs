@@ -5,10 +5,10 @@ use rusqlite::Connection;
 use uuid::Uuid;
 
 use super::decode;
-use super::rows::{Row, Statements, only};
+use super::rows::{Row, Statements, only, unfit};
 use super::{SqliteStore, collections, ledger, plan, waits};
 use crate::model::{EventId, MessageStatus, WorkflowName};
-use crate::store::{Plan, Result, Stop, Stopped, Stops, StoreError, Unplanned};
+use crate::store::{Plan, Result, Stop, Stopped, Stops, Unplanned};
 
 /// Those of the key that are meant. `?1` key, `?2` workflow, `?3` except, `?4` before, `?5` tenant.
 const MEANT: &str = "SELECT id FROM run WHERE key = ?1 AND (?2 IS NULL OR workflow = ?2) \
@@ -38,7 +38,7 @@ pub(super) fn stop(connection: &Connection, order: &Stop) -> rusqlite::Result<St
         decode::MESSAGE
     );
     for row in connection.all(&messages, bound(order), Row::read)? {
-        let message = decode::message(&row).map_err(unreadable)?;
+        let message = decode::message(&row).map_err(unfit)?;
         if message.status == MessageStatus::Sending {
             stopped.leaving.push(message.id);
         } else {
@@ -53,7 +53,7 @@ pub(super) fn stop(connection: &Connection, order: &Stop) -> rusqlite::Result<St
         decode::RUN
     );
     for row in connection.all(&runs, bound(order), Row::read)? {
-        let run = decode::run(&row).map_err(unreadable)?;
+        let run = decode::run(&row).map_err(unfit)?;
         stopped.runs.push(run.id);
         decisions.push(order.record_run(&run));
     }
@@ -105,8 +105,4 @@ fn bound(order: &Stop) -> (&str, Option<&str>, Option<Uuid>, Uuid, &str) {
     let workflow = order.workflow.as_ref().map(WorkflowName::as_str);
     let except = order.except.map(|run| run.0);
     (order.key.as_str(), workflow, except, order.before.0, order.tenant.as_str())
-}
-
-fn unreadable(error: StoreError) -> rusqlite::Error {
-    rusqlite::Error::ToSqlConversionFailure(Box::new(error))
 }
