@@ -60,29 +60,34 @@ struct Inner {
 impl Sink {
     /// On a free port, keeping every request.
     pub async fn start() -> Self {
-        Self::with(true, None).await
+        Self::at(("127.0.0.1", 0)).await
+    }
+
+    /// Keeping every request, at an address of this machine.
+    pub async fn at(address: (&str, u16)) -> Self {
+        Self::with(address, true, None).await
     }
 
     /// For load: counts alone.
     pub async fn counting() -> Self {
-        Self::with(false, None).await
+        Self::with(("127.0.0.1", 0), false, None).await
     }
 
     /// Appends each `webhook-id` to a file as a line, before it answers: what a process that is
     /// killed has had.
     pub async fn writing_ids(path: &Path) -> Self {
         let file = File::options().create(true).append(true).open(path).expect("a file for ids");
-        Self::with(false, Some(file)).await
+        Self::with(("127.0.0.1", 0), false, Some(file)).await
     }
 
-    async fn with(keep_requests: bool, ids: Option<File>) -> Self {
+    async fn with(address: (&str, u16), keep_requests: bool, ids: Option<File>) -> Self {
         let shared = Arc::new(Shared {
             keep_requests,
             ids: ids.map(Mutex::new),
             inner: Mutex::default(),
             count: watch::Sender::new(0),
         });
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let listener = TcpListener::bind(address).await.expect("a free port");
         let address = listener.local_addr().expect("its address");
         let app = Router::new()
             .fallback(take)

@@ -57,6 +57,7 @@ impl State {
     ) -> Store<Self> {
         let held = Held::new(&rights.limits);
         let (hostcall_bytes, cpu) = (rights.limits.hostcall_bytes, rights.limits.cpu);
+        let handles = rights.limits.handles;
         let mut store = Store::new(
             engine,
             Self {
@@ -74,6 +75,8 @@ impl State {
         );
         store.limiter(|state| &mut state.held);
         store.set_hostcall_fuel(hostcall_bytes);
+        // Each takes memory of ours, which no limit of the plugin's own counts.
+        store.set_max_component_handles(handles);
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(Self::tick);
         store

@@ -12,6 +12,8 @@ pub struct Limits {
     pub table_elements: usize,
     /// Core instances of a component. 64.
     pub core_instances: usize,
+    /// Handles (of timers, streams, kinds of its own) that an instance holds at once. 4096.
+    pub handles: usize,
     /// Time on the processor, in steps of 10 ms. 500 ms → 5 s.
     pub cpu: Duration,
     /// Time on the wall. 30 s → 120 s.
@@ -42,6 +44,7 @@ impl Default for Limits {
             memory_bytes: 32 << 20,
             table_elements: 100_000,
             core_instances: 64,
+            handles: 4096,
             cpu: Duration::from_millis(500),
             wall: Duration::from_secs(30),
             outbound_calls: 16,

@@ -91,12 +91,17 @@ fn headers(fields: &[FieldResult]) -> Result<HeaderMap, Error> {
         let (Ok(name), Ok(value)) = (name, value) else {
             return Err(forbidden("egress.header", "a header's name or value is malformed"));
         };
-        if REFUSED_HEADERS.contains(&name.as_str()) {
-            return Err(forbidden("egress.header", &format!("`{name}` is set by the engine")));
-        }
+        may_be_set(&name)?;
         headers.append(name, value);
     }
     Ok(headers)
+}
+
+fn may_be_set(name: &HeaderName) -> Result<(), Error> {
+    match REFUSED_HEADERS.contains(&name.as_str()) {
+        true => Err(forbidden("egress.header", &format!("`{name}` is set by the engine"))),
+        false => Ok(()),
+    }
 }
 
 fn body(parts: Vec<Part>) -> Result<Vec<u8>, Error> {
@@ -157,6 +162,7 @@ fn place(vault: &Vault, url: String, auth: Auth, headers: &mut HeaderMap) -> Res
 fn set(headers: &mut HeaderMap, name: &str, value: &str) -> Result<(), Error> {
     let malformed = || forbidden("egress.header", "a secret cannot be a header's value");
     let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| malformed())?;
+    may_be_set(&name)?;
     let mut value = HeaderValue::from_str(value).map_err(|_| malformed())?;
     value.set_sensitive(true);
     headers.insert(name, value);
