@@ -3,6 +3,7 @@
 mod daemon;
 pub mod node;
 pub mod postgres;
+pub mod preload;
 pub mod redis;
 pub mod sink;
 pub mod smtp;

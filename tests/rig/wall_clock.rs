@@ -1,8 +1,9 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
+
+use crate::harness::preload;
 
 /// The wall clock of processes under test, which a scene may put forward and back. Everything else
 /// of them is as it is.
@@ -12,16 +13,8 @@ pub struct WallClock {
 }
 
 impl WallClock {
-    /// Compiled here: a C compiler is there wherever this is built.
     pub fn make(folder: &Path) -> Self {
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/clock/shifted.c");
-        let library = folder.join("shifted.so");
-        let compiled = Command::new("cc")
-            .args(["-shared", "-fPIC", "-O1", "-o"])
-            .arg(&library)
-            .arg(source)
-            .status();
-        assert!(compiled.expect("a C compiler").success(), "it compiles");
+        let library = preload::library(folder, "clock/shifted.c");
         let clock = Self { offset: folder.join("clock"), library };
         std::fs::write(&clock.offset, 0_i64.to_ne_bytes()).expect("a file");
         clock

@@ -2,6 +2,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use rusqlite::Connection;
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
@@ -91,8 +92,9 @@ impl Users for SqliteStore {
     async fn erase_user(&self, id: &UserId) -> Result<Option<Erased>> {
         let user = id.clone();
         let now = self.clock.now();
-        let erased =
-            self.writer.other(move |connection| erase::everywhere(connection, &user, now)).await?;
+        let runs = erase::Begun::find(&self.readers, id, now).await?;
+        let erase = move |connection: &Connection| erase::everywhere(connection, &user, &runs, now);
+        let erased = self.writer.other(erase).await?;
         self.people.forget(std::slice::from_ref(id));
         Ok(erased)
     }

@@ -2,7 +2,6 @@
 //!
 //! Each test runs once more in a process of its own, which asks names of the test's making.
 
-use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
@@ -10,6 +9,7 @@ use nuncio::channel::{Channel, Outcome};
 use nuncio::egress::{AllowPrivate, Policy};
 use serde_json::json;
 
+use crate::harness::preload;
 use crate::harness::sink::{Answer, Sink};
 use crate::plugins::hosting::{DEADLINE, code, host_with, parcel, provider, setup};
 
@@ -56,14 +56,7 @@ fn has_names(test: &str) -> bool {
         return true;
     }
     let folder = tempfile::tempdir().unwrap();
-    let library = folder.path().join("answers.so");
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/names/answers.c");
-    let compiled = Command::new("cc")
-        .args(["-shared", "-fPIC", "-O1", "-o"])
-        .arg(&library)
-        .arg(source)
-        .status();
-    assert!(compiled.expect("a C compiler").success(), "it compiles");
+    let library = preload::library(folder.path(), "names/answers.c");
     let again = Command::new(std::env::current_exe().expect("this test"))
         .args(["--exact", &format!("plugins::hostile::names::{test}")])
         .env("LD_PRELOAD", &library)
