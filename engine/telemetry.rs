@@ -11,6 +11,7 @@ mod process;
 mod table;
 mod trace;
 
+use std::io::IsTerminal;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -45,13 +46,14 @@ pub enum TelemetryError {
     Exporter(String),
 }
 
-/// Starts writing log lines to standard error: as JSON objects, or for people.
+/// Starts writing log lines to standard error: as JSON objects, or for people, coloured on a terminal.
 ///
 /// `filter` is a `tracing` filter (`info,nuncio=debug`). Once a process.
 pub fn log(json: bool, filter: &str) -> Result<(), TelemetryError> {
     let filter = EnvFilter::try_new(filter)
         .map_err(|source| TelemetryError::Filter { filter: filter.into(), source })?;
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let lines = if std::io::stderr().is_terminal() { lines } else { lines.with_ansi(false) };
     let started = if json {
         lines.json().flatten_event(true).try_init()
     } else {

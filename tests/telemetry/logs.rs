@@ -83,6 +83,7 @@ async fn nothing_personal(format: &str) {
     socket.frame().await;
     let said = node.said();
     assert!(said.contains("request answered"), "the log is at work: {said}");
+    assert!(!said.contains('\u{1b}'), "colours are for a terminal: {said}");
     for personal in [
         EMAIL,
         PHONE,
