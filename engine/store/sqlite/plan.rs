@@ -114,10 +114,7 @@ pub(super) fn entries(
 ) -> rusqlite::Result<Vec<(usize, Frame)>> {
     let mut known = HashSet::with_capacity(all.len());
     for Delivered { entry, .. } in all.iter().filter(|each| !each.new_run) {
-        if connection
-            .maybe("SELECT 1 FROM inbox WHERE id = ?", (entry.id.0,), only::<i64>)?
-            .is_some()
-        {
+        if is_known(connection, "inbox", entry.id.0)? {
             known.insert(entry.id.0);
         }
     }
@@ -223,7 +220,7 @@ fn messages(connection: &Connection, all: &[&Message]) -> rusqlite::Result<HashS
     Ok(old)
 }
 
-/// Whether the row that was not written is there already, and not another with its key.
+/// Whether that very row is there, and not another with its key.
 fn is_known(connection: &Connection, table: &str, id: Uuid) -> rusqlite::Result<bool> {
     let known = format!("SELECT 1 FROM {table} WHERE id = ?");
     Ok(connection.maybe(&known, (id,), only::<i64>)?.is_some())
