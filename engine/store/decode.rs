@@ -1,7 +1,5 @@
 //! Rows to nouns and back, for all stores that keep rows. A row that cannot be read is an error of that row, never a panic.
 
-use std::sync::Arc;
-
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -198,11 +196,6 @@ pub(super) fn beside<R, T>(rows: &[R], one: fn(&R) -> Result<T>) -> Result<Vec<(
 /// A number that counts something.
 pub(super) fn count(row: &impl Columns, place: usize) -> Result<u32> {
     Ok(u32::try_from(row.number(place)?).unwrap_or_default())
-}
-
-/// Text for a column, shared where the noun shares it.
-pub(super) fn shared(text: &Arc<str>) -> Arc<str> {
-    text.clone()
 }
 
 /// What is being read, for the error.

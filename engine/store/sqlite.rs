@@ -166,7 +166,8 @@ fn options(url: &str) -> Result<SqliteConnectOptions> {
         .command_buffer_size(64)
         .row_buffer_size(512)
         .foreign_keys(false)
-        .page_size(4096))
+        .page_size(4096)
+        .pragma("temp_store", "MEMORY"))
 }
 
 fn writing(path: &Path) -> Result<rusqlite::Connection> {

@@ -5,7 +5,7 @@ use sqlx::Row;
 use uuid::Uuid;
 
 use super::SqliteStore;
-use super::decode::{self, millis};
+use super::decode::millis;
 use crate::model::{EventId, MessageId, Run, RunId};
 use crate::store::joined::Joined;
 use crate::store::{Calendar, CalendarQuery, Due, Planned, Result};
@@ -32,8 +32,8 @@ impl Calendar for SqliteStore {
         let (after, last) =
             query.after.map_or((i64::MIN, Uuid::nil()), |(at, id)| (millis(at), id));
         let rows = sqlx::query(PLANNED)
-            .bind(query.user.as_ref().map(|user| decode::shared(&user.0)))
-            .bind(query.workflow.as_ref().map(|name| decode::shared(&name.0)))
+            .bind(query.user.as_ref().map(|user| user.0.clone()))
+            .bind(query.workflow.as_ref().map(|name| name.0.clone()))
             .bind(millis(query.from))
             .bind(millis(query.until))
             .bind(after)

@@ -126,15 +126,16 @@ fn transact(
     connection: &Connection,
     streams: &mut Streams,
 ) -> rusqlite::Result<Written<Claimed>> {
-    connection.run("BEGIN IMMEDIATE", ())?;
-    let written = write_rows(tick, connection, streams);
-    let committed = written.and_then(|written| connection.run("COMMIT", ()).map(|_| written));
-    if committed.is_err() {
-        // On a full disk SQLite has rolled back by itself: where nothing is left to roll back, it
-        // says so.
+    let written = connection
+        .run("BEGIN IMMEDIATE", ())
+        .and_then(|_| write_rows(tick, connection, streams))
+        .and_then(|written| connection.run("COMMIT", ()).map(|_| written));
+    if written.is_err() {
+        // Also where it did not begin: a transaction that could not be ended stands in the way. On
+        // a full disk SQLite has rolled back by itself; where nothing is left to, it says so.
         let _ = connection.run("ROLLBACK", ());
     }
-    committed
+    written
 }
 
 fn write_rows(
